@@ -40,6 +40,22 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from hub.core.errors import SetupError
+from hub.testing.sandbox_spec import SandboxSpec
+
+__all__ = [
+    "ActionRefused",
+    "Answer",
+    "Effect",
+    "Fault",
+    "Sandbox",
+    "SandboxServer",
+    "SandboxSpec",
+    "action",
+    "from_json",
+    "json_response",
+    "route",
+    "to_json",
+]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -222,6 +238,10 @@ class Sandbox(ABC):
         """The vendor's answer to an unknown path (404) or method (405)."""
         return json_response({"error": error.description}, error.code or 404)
 
+    def finish(self, request: Request, response: Response) -> Response:
+        """The last look at every answer of the API: headers that all of them carry, another format."""
+        return response
+
     # For handlers and tests ------------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
@@ -348,16 +368,20 @@ class Sandbox(ABC):
     def _handle(self, request: Request) -> Response:
         with self.lock:
             try:
-                (name, counts), variables = self._match(request)
-                self._count(counts)
-                return self.admit(request, counts) or _as_response(getattr(self, name)(request, **variables))
-            except Answer as answer:
-                return answer.response
-            except HTTPException as error:
-                return self.unknown_call(request, error)
+                return self.finish(request, self._answer(request))
             finally:
                 if self._unsaved:
                     self._save()
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            (name, counts), variables = self._match(request)
+            self._count(counts)
+            return self.admit(request, counts) or _as_response(getattr(self, name)(request, **variables))
+        except Answer as answer:
+            return answer.response
+        except HTTPException as error:
+            return self.unknown_call(request, error)
 
     def _handle_nothing(self, request: Request) -> None:
         with self.lock, suppress(HTTPException):
@@ -483,16 +507,3 @@ class SandboxServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxSpec:
-    """A sandbox as a plugin offers it: `hub sandbox NAME`.
-
-    create(state_file=..., **options) makes it and may import what it needs only then; options: those it takes.
-    """
-
-    name: str
-    title: str
-    create: Callable[..., Sandbox]
-    options: tuple[str, ...] = ()
