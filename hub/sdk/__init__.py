@@ -19,7 +19,7 @@ from hub.core.errors import (
     TemporaryFailure,
     WebhookRejected,
 )
-from hub.core.money import exponent, money_text, rounded, rounded_to
+from hub.core.money import currency_code, exponent, money_text, rounded, rounded_to
 from hub.core.records import (
     Address,
     AllocationRecord,
@@ -111,6 +111,7 @@ __all__ = [
     "TimeEntryRecord",
     "Values",
     "WebhookRejected",
+    "currency_code",
     "exponent",
     "hookimpl",
     "money_text",
