@@ -1,0 +1,1 @@
+"""Who buys, and whom to talk to there."""

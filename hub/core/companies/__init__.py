@@ -1,0 +1,1 @@
+"""The legal entities of the firm."""

@@ -1,0 +1,1 @@
+"""From approved time to an issued invoice."""

@@ -1,0 +1,171 @@
+"""Payments: entering them, allocating them, and what that makes of the invoices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from hub.core.clients.service import get_client
+from hub.core.errors import NotFound, RuleBroken
+from hub.core.invoicing.models import Invoice, InvoiceStatus
+from hub.core.invoicing.service import set_paid
+from hub.core.kinds import HubDocument
+from hub.core.money import ZERO, currency_code
+from hub.core.outbox import announce
+from hub.core.payments.models import Payment, PaymentAllocation
+from hub.core.records import PaymentRecord
+
+
+def record_payment(
+    session: Session,
+    *,
+    client_id: UUID,
+    currency: str,
+    amount: Decimal,
+    received_on: date,
+    reference: str = "",
+    allocations: Iterable[Mapping[str, Any]] = (),
+) -> Payment:
+    """Money that came in, and the invoices it pays: [{"invoice_id", "amount"}]. Raises NotFound, RuleBroken."""
+    payment = Payment(
+        client_id=get_client(session, client_id).id,
+        currency=currency_code(currency),
+        amount=amount,
+        received_on=received_on,
+        reference=reference.strip(),
+    )
+    session.add(payment)
+    _allocate(session, payment, allocations)
+    announce(session, "payments", [payment.id], event="payment_received")
+    return payment
+
+
+def change_payment(session: Session, payment_id: UUID, **values: Any) -> Payment:
+    """Change what is given; new allocations replace the old ones, and every invoice concerned is looked at again."""
+    payment = session.get(Payment, payment_id, with_for_update=True)
+    if payment is None:
+        raise NotFound(f"There is no payment with id {payment_id}.")
+    for name in ("amount", "received_on", "reference"):
+        if name in values:
+            setattr(payment, name, values[name])
+    if "allocations" in values:
+        _allocate(session, payment, values["allocations"])
+    announce(session, "payments", [payment.id])
+    return payment
+
+
+def load_payments(session: Session, ids: Sequence[UUID]) -> list[PaymentRecord]:
+    return [payment.to_record() for payment in session.scalars(select(Payment).where(Payment.id.in_(ids)))]
+
+
+def apply_payment_change(session: Session, payment_id: UUID | None, values: Mapping[str, Any]) -> UUID:
+    """Write what another system says about a payment."""
+    known = dict(values)
+    if "amount" in known:
+        known["amount"] = Decimal(known["amount"])
+    if "received_on" in known:
+        known["received_on"] = date.fromisoformat(str(known["received_on"]))
+    if "allocations" in known:
+        known["allocations"] = [
+            {"invoice_id": item["invoice_id"], "amount": Decimal(item["amount"])}
+            for item in known["allocations"]
+            if item["invoice_id"] is not None
+        ]
+    if payment_id is None:
+        return record_payment(session, **known).id
+    return change_payment(session, payment_id, **known).id
+
+
+def payment_documents(
+    session: Session, ids: Sequence[UUID] | None, from_on: date | None, to_on: date | None
+) -> list[HubDocument]:
+    """Payments as reconciliation compares them."""
+    query = select(Payment).order_by(Payment.received_on, Payment.id)
+    if ids is not None:
+        query = query.where(Payment.id.in_(ids))
+    if from_on is not None:
+        query = query.where(Payment.received_on >= from_on)
+    if to_on is not None:
+        query = query.where(Payment.received_on <= to_on)
+    return [
+        HubDocument(
+            record_id=payment.id,
+            number=payment.reference,
+            dated_on=payment.received_on,
+            currency=payment.currency,
+            total=payment.amount,
+            tax=ZERO,
+            open=payment.amount - sum((item.amount for item in payment.allocations), ZERO),
+            label=payment.reference,
+            client_id=payment.client_id,
+        )
+        for payment in session.scalars(query)
+    ]
+
+
+def _allocate(session: Session, payment: Payment, allocations: Iterable[Mapping[str, Any]]) -> None:
+    wanted: dict[UUID, Decimal] = {}
+    for item in allocations:
+        wanted[item["invoice_id"]] = wanted.get(item["invoice_id"], ZERO) + item["amount"]
+    if sum(wanted.values(), ZERO) > payment.amount:
+        raise RuleBroken(
+            f"{sum(wanted.values(), ZERO)} is allocated, but only {payment.amount} was paid.",
+            fields={"allocations": "add up to more than the payment"},
+        )
+    concerned = sorted(set(wanted) | {item.invoice_id for item in payment.allocations})
+    invoices = {
+        invoice.id: invoice
+        for invoice in session.scalars(
+            select(Invoice).where(Invoice.id.in_(concerned)).order_by(Invoice.id).with_for_update()
+        )
+    }
+    for invoice_id in wanted:
+        _check_payable(invoices.get(invoice_id), invoice_id, payment)
+    kept = {item.invoice_id: item for item in payment.allocations}
+    payment.allocations = [
+        _allocated(kept.get(invoice_id), invoice_id, amount) for invoice_id, amount in wanted.items() if amount > 0
+    ]
+    session.flush()
+    _settle(session, list(invoices.values()))
+
+
+def _allocated(item: PaymentAllocation | None, invoice_id: UUID, amount: Decimal) -> PaymentAllocation:
+    if item is None:
+        return PaymentAllocation(invoice_id=invoice_id, amount=amount)
+    item.amount = amount
+    return item
+
+
+def _check_payable(invoice: Invoice | None, invoice_id: UUID, payment: Payment) -> None:
+    if invoice is None:
+        raise NotFound(f"There is no invoice with id {invoice_id}.")
+    if invoice.status == InvoiceStatus.DRAFT:
+        raise RuleBroken("A draft cannot be paid: issue it first.", code="invoice-is-draft")
+    if invoice.currency != payment.currency:
+        raise RuleBroken(
+            f"Invoice {invoice.number} is in {invoice.currency}, the payment in {payment.currency}.",
+            fields={"currency": f"must be {invoice.currency}"},
+        )
+
+
+def _settle(session: Session, invoices: Sequence[Invoice]) -> None:
+    """Make what is paid of each invoice the sum of its allocations, and tell which are paid in full now."""
+    paid = dict(
+        session.execute(
+            select(PaymentAllocation.invoice_id, func.sum(PaymentAllocation.amount))
+            .where(PaymentAllocation.invoice_id.in_([invoice.id for invoice in invoices]))
+            .group_by(PaymentAllocation.invoice_id)
+        )
+        .tuples()
+        .all()
+    )
+    newly_paid = [invoice.id for invoice in invoices if set_paid(invoice, paid.get(invoice.id, ZERO))]
+    others = [invoice.id for invoice in invoices if invoice.id not in newly_paid]
+    announce(session, "invoices", newly_paid, event="invoice_paid")
+    announce(session, "invoices", others)

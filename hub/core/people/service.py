@@ -1,0 +1,46 @@
+"""People: creating and changing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hub.core.errors import NotFound, RuleBroken
+from hub.core.outbox import announce
+from hub.core.people.models import Person
+from hub.core.records import PersonRecord
+
+
+def create_person(session: Session, *, name: str, email: str = "", external_id: str | None = None) -> Person:
+    """A new person."""
+    if not name.strip():
+        raise RuleBroken("A person needs a name.", fields={"name": "must not be empty"})
+    person = Person(name=name.strip(), email=email.strip(), external_id=external_id or None)
+    session.add(person)
+    announce(session, "people", [person.id])
+    return person
+
+
+def change_person(session: Session, person_id: UUID, **values: Any) -> Person:
+    """Change name, email, external_id or active. Raises NotFound."""
+    person = get_person(session, person_id)
+    for name in ("name", "email", "external_id", "active"):
+        if name in values:
+            setattr(person, name, values[name])
+    announce(session, "people", [person.id])
+    return person
+
+
+def get_person(session: Session, person_id: UUID) -> Person:
+    person = session.get(Person, person_id)
+    if person is None:
+        raise NotFound(f"There is no person with id {person_id}.")
+    return person
+
+
+def load_people(session: Session, ids: Sequence[UUID]) -> list[PersonRecord]:
+    return [person.to_record() for person in session.scalars(select(Person).where(Person.id.in_(ids)))]

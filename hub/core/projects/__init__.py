@@ -1,0 +1,1 @@
+"""Work for clients, and its tasks."""

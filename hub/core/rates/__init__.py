@@ -1,0 +1,1 @@
+"""What an hour costs the client."""

@@ -1,0 +1,1 @@
+"""Worked time, from entry to approval."""
