@@ -43,78 +43,13 @@ xing.com youtube.com
 """
 SHARED_SITE_DOMAINS: Final = frozenset(_SHARED_SITES.split())
 
-LEGAL_FORMS: Final = tuple(
-    tuple(form.split())
-    for form in (
-        "ab",
-        "ag",
-        "as",
-        "a s",
-        "aps",
-        "bv",
-        "b v",
-        "co",
-        "co kg",
-        "company",
-        "corp",
-        "corporation",
-        "doo",
-        "d o o",
-        "e k",
-        "ek",
-        "e v",
-        "ev",
-        "gbr",
-        "gesellschaft mit beschrankter haftung",
-        "gmbh",
-        "gmbh co kg",
-        "inc",
-        "incorporated",
-        "kft",
-        "kg",
-        "kgaa",
-        "kk",
-        "limited",
-        "limited liability company",
-        "llc",
-        "l l c",
-        "llp",
-        "lp",
-        "ltd",
-        "mbh",
-        "nv",
-        "n v",
-        "ohg",
-        "oy",
-        "oyj",
-        "plc",
-        "private limited",
-        "pte",
-        "pte ltd",
-        "pty",
-        "pty ltd",
-        "pvt",
-        "pvt ltd",
-        "s a",
-        "s l",
-        "s r l",
-        "s r o",
-        "sa",
-        "sarl",
-        "sas",
-        "s a s",
-        "s p a",
-        "se",
-        "sl",
-        "sp z o o",
-        "spa",
-        "sp zoo",
-        "srl",
-        "sro",
-        "ug",
-        "ug haftungsbeschrankt",
-    )
-)
+_LEGAL_FORMS = """
+ab, ag, as, a s, aps, bv, co, company, co kg, corp, corporation, doo, ek, ev, gbr, gmbh, gmbh co kg, inc, incorporated,
+kft, kg, kgaa, kk, limited, limited liability company, llc, llp, lp, ltd, mbh, nv, ohg, oy, oyj, plc, private limited,
+pte, pte ltd, pty, pty ltd, pvt, pvt ltd, sa, sarl, sas, se, sl, spa, sp z oo, sp zoo, srl, sro, ug,
+ug haftungsbeschrankt
+"""
+LEGAL_FORMS: Final = tuple(tuple(form.split()) for form in _LEGAL_FORMS.split(","))
 """As they read after folding; a name loses them only at its end."""
 
 # Countries whose company number python-stdnum keeps under another name than "vat".
@@ -152,10 +87,11 @@ def mail_domain(email: str) -> str:
 
 
 def folded(text: str) -> str:
-    """Lower case without accents, marks and punctuation; single spaces. "Müller & Söhne" → "muller sohne"."""
+    """Lower case without accents and punctuation: "Müller & Söhne" → "muller sohne", "J. P. O'Neill" → "jp oneill"."""
     letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return " ".join(re.sub(r"[\W_]+", " ", plain.replace("'", "").replace("’", "")).split())
+    joined = re.sub(r"['’]|(?<=\b\w)\.\s*(?=\w\b)", "", plain)
+    return " ".join(re.sub(r"[\W_]+", " ", joined).split())
 
 
 def normalised_name(name: str) -> str:

@@ -89,7 +89,10 @@ def test_folding(text, form):
         ("ACME Bank, Inc.", "acme bank"),
         ("acme bank", "acme bank"),
         ("Müller GmbH & Co. KG", "muller"),
-        ("Müller G.m.b.H.", "muller g m b h"),  # a spelling nobody registers: left as it is
+        ("Müller G.m.b.H.", "muller"),
+        ("Novak s. r. o.", "novak"),
+        ("Hansen A/S", "hansen"),
+        ("J. P. Morgan", "jp morgan"),
         ("Télécom S.A.", "telecom"),
         ("Rossi S.r.l.", "rossi"),
         ("Ferrari S.p.A.", "ferrari"),
