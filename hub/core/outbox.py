@@ -166,6 +166,7 @@ def announce(session: Session, kind: str, ids: Iterable[UUID], *, event: str | N
     ):
         for start in range(0, len(wanted), MAX_ROWS_PER_TRANSACTION):
             owe(session, subscription, wanted[start : start + MAX_ROWS_PER_TRANSACTION])
+        session.info.setdefault("owed", set()).add(subscription.connection_id)
     if event is not None:
         record_event(session, event, kind, wanted)
 

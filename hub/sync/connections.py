@@ -1,0 +1,277 @@
+"""Connections: one configured account of a connector each, with its settings encrypted and its streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import structlog
+from marshmallow import Schema, ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hub.core import audit, clock
+from hub.core.database import uuid7
+from hub.core.errors import ConfigurationFailure, NotFound, RuleBroken
+from hub.core.outbox import Subscription
+from hub.http import HttpClient
+from hub.sync.connector import CheckResult, ConnectionContext, Connector, Stream
+from hub.sync.models import Connection, ConnectionState
+from hub.sync.tokens import Tokens
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+
+log = structlog.get_logger("hub.sync")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection ready for work: its connector, the streams it subscribes to, and what it may do."""
+
+    id: UUID
+    name: str
+    state: str
+    connector: Connector
+    subscriptions: Mapping[str, Subscription]
+
+    def stream(self, kind: str) -> Stream:
+        """The connector's stream of a kind. Raises NotFound."""
+        for stream in self.connector.streams:
+            if stream.kind == kind and kind in self.subscriptions:
+                return stream
+        known = ", ".join(self.subscriptions)
+        raise NotFound(f"The connection {self.name} has no stream {kind}. It has: {known}.")
+
+    @property
+    def may_write(self) -> bool:
+        return self.state == ConnectionState.ACTIVE
+
+
+def load_settings(connector: type[Connector], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings checked by the connector's schema. Raises RuleBroken naming each wrong one, never its value."""
+    try:
+        loaded: dict[str, Any] = connector.settings().load(dict(given))
+    except ValidationError as failure:
+        fields = {name: _sentence(reasons) for name, reasons in failure.normalized_messages().items()}
+        listed = "; ".join(f"{name}: {reason}" for name, reason in fields.items())
+        raise RuleBroken(f"The settings of {connector.title} are not right: {listed}", fields=fields) from None
+    return loaded
+
+
+def secret_names(schema: type[Schema]) -> frozenset[str]:
+    """The settings that are written but never shown."""
+    return frozenset(name for name, field in schema().fields.items() if field.metadata.get("secret"))
+
+
+def add_connection(
+    hub: Hub,
+    *,
+    connector: str,
+    name: str,
+    settings: Mapping[str, Any],
+    read_only: bool = False,
+    start_on: date | None = None,
+    conditions: Mapping[str, Mapping[str, Any]] | None = None,
+    actor: str = "system",
+) -> Connection:
+    """A new connection, once its settings are valid and its test succeeds. Its streams become owed what exists.
+
+    Raises RuleBroken (settings, name, or account taken), ConnectorError when the test fails.
+    """
+    plugin, kind = hub.connector_class(connector)
+    loaded = load_settings(kind, settings)
+    with hub.read() as session:
+        if session.scalar(select(Connection.id).where(Connection.name == name)) is not None:
+            raise RuleBroken(f"There is a connection called “{name}” already.", fields={"name": "is taken"})
+    connection = Connection(
+        id=uuid7(),
+        name=name,
+        plugin=plugin,
+        connector=connector,
+        settings=hub.cipher.encrypt(dict(settings)),
+        state=ConnectionState.READ_ONLY if read_only else ConnectionState.ACTIVE,
+        writes=not read_only,
+        facts={},
+        tokens=None,
+        token_version=0,
+    )
+
+    def work(session: Session) -> None:
+        session.add(connection)
+        session.add_all(
+            Subscription(
+                connection_id=connection.id,
+                kind=stream.kind,
+                position=position,
+                pushes=stream.pushes,
+                pulls=stream.pulls,
+                on_demand=stream.on_demand,
+                start_on=start_on,
+                conditions=dict((conditions or {}).get(stream.kind, {})),
+            )
+            for position, stream in enumerate(kind.streams)
+        )
+
+    # The row is there first, because a rotated token of the test must not be lost; a failed test takes it out again.
+    hub.transact(work, actor=actor)
+    del loaded
+    try:
+        check_connection(hub, connection.id, actor=actor)
+    except Exception:
+        remove_connection(hub, connection.id, actor=actor)
+        raise
+    with hub.read() as session:
+        return session.get_one(Connection, connection.id)
+
+
+def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") -> CheckResult:
+    """Test a connection and keep what it found out. Raises ConnectorError, RuleBroken for another account."""
+    try:
+        result = open_connection(hub, connection_id).connector.check()
+    except ConfigurationFailure as failure:
+        hold(hub, connection_id, str(failure))
+        raise
+
+    def work(session: Session) -> None:
+        connection = get_connection(session, connection_id)
+        taken = select(Connection.name).where(
+            Connection.connector == connection.connector,
+            Connection.account_id == result.account_id,
+            Connection.id != connection.id,
+        )
+        other = session.scalar(taken)
+        if other is not None:
+            raise RuleBroken(f"{result.account_name} is connected already, as “{other}”.", code="account-connected")
+        if connection.account_id not in (None, result.account_id):
+            raise RuleBroken(
+                f"These credentials belong to {result.account_name}, but this connection is for "
+                f"{connection.account_name}. Add a new connection for it.",
+                code="other-account",
+            )
+        connection.account_id, connection.account_name = result.account_id, result.account_name
+        connection.environment, connection.facts = result.environment, result.facts
+        connection.findings = [
+            {"ok": found.ok, "name": found.name, "text": found.text, "remedy": found.remedy, "field": found.field}
+            for found in result.findings
+        ]
+        connection.checked_at = clock.now()
+        if connection.state == ConnectionState.NEEDS_ATTENTION:
+            connection.state = ConnectionState.ACTIVE if connection.writes else ConnectionState.READ_ONLY
+            connection.reason = ""
+
+    hub.transact(work, actor=actor)
+    return result
+
+
+def hold(hub: Hub, connection_id: UUID, reason: str) -> None:
+    """Stop a connection until a person has mended it, saying why."""
+
+    def work(session: Session) -> None:
+        connection = session.get(Connection, connection_id)
+        if connection is not None and connection.state != ConnectionState.PAUSED:
+            connection.state, connection.reason = ConnectionState.NEEDS_ATTENTION, reason
+
+    hub.transact(work)
+    log.warning("connection needs attention", connection=str(connection_id), reason=reason)
+
+
+def change_settings(hub: Hub, connection_id: UUID, values: Mapping[str, Any], *, actor: str = "system") -> None:
+    """Change some settings; those not named keep their value. Tokens are dropped when credentials change."""
+
+    def work(session: Session) -> None:
+        connection = get_connection(session, connection_id)
+        _, kind = hub.connector_class(connection.connector)
+        merged = {**hub.cipher.decrypt(connection.settings), **values}
+        load_settings(kind, merged)
+        connection.settings = hub.cipher.encrypt(merged)
+        if secret_names(kind.settings) & set(values):
+            connection.tokens = None
+            connection.token_version += 1
+
+    hub.transact(work, actor=actor)
+
+
+def set_state(session: Session, connection_id: UUID, state: ConnectionState) -> Connection:
+    """Pause, resume (active or read_only), or enable writing."""
+    connection = get_connection(session, connection_id)
+    connection.state, connection.reason = state, ""
+    if state in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
+        connection.writes = state == ConnectionState.ACTIVE
+    return connection
+
+
+def remove_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") -> None:
+    """Forget credentials and streams. Links and history stay, so that a later connection creates no duplicates."""
+
+    def work(session: Session) -> None:
+        connection = get_connection(session, connection_id)
+        for subscription in session.scalars(select(Subscription).where(Subscription.connection_id == connection_id)):
+            session.delete(subscription)
+        audit.note(session, "remove", "connection", connection_id, name=connection.name)
+        session.delete(connection)
+
+    hub.transact(work, actor=actor)
+
+
+def get_connection(session: Session, connection_id: UUID) -> Connection:
+    connection = session.get(Connection, connection_id)
+    if connection is None:
+        raise NotFound(f"There is no connection with id {connection_id}.")
+    return connection
+
+
+def connection_named(session: Session, name: str) -> Connection:
+    """Raises NotFound, listing the names there are."""
+    connection = session.scalar(select(Connection).where(Connection.name == name))
+    if connection is None:
+        known: Sequence[str] = session.scalars(select(Connection.name).order_by(Connection.name)).all()
+        raise NotFound(f"There is no connection called “{name}”. There is: {', '.join(known) or 'none yet'}.")
+    return connection
+
+
+def open_connection(hub: Hub, connection_id: UUID) -> Opened:
+    """Make the connector of a connection, with its present settings and facts. Not for use by two threads at once."""
+    with hub.read() as session:
+        connection = get_connection(session, connection_id)
+        subscriptions = session.scalars(
+            select(Subscription).where(Subscription.connection_id == connection_id).order_by(Subscription.position)
+        ).all()
+    _, kind = hub.connector_class(connection.connector)
+    given = hub.cipher.decrypt(connection.settings)
+    settings = load_settings(kind, given)
+    secrets = [str(given[name]) for name in secret_names(kind.settings) if given.get(name)]
+    context = ConnectionContext(
+        name=connection.name,
+        settings=settings,
+        facts=connection.facts,
+        http=HttpClient(limiter=hub.limiter(connection, kind), secrets=secrets, allow_private=True),
+        tokens=Tokens(hub, connection_id, settings),
+        log=log.bind(connection=connection.name),
+        conditions={item.kind: _conditions(kind, item) for item in subscriptions},
+        start_on={item.kind: item.start_on for item in subscriptions if item.start_on is not None},
+    )
+    return Opened(
+        id=connection.id,
+        name=connection.name,
+        state=connection.state,
+        connector=kind(context),
+        subscriptions={item.kind: item for item in subscriptions},
+    )
+
+
+def _conditions(kind: type[Connector], subscription: Subscription) -> dict[str, Any]:
+    schema = next((s.conditions for s in kind.streams if s.kind == subscription.kind), None)
+    if schema is None:
+        return dict(subscription.conditions)
+    loaded: dict[str, Any] = schema().load(subscription.conditions)
+    return loaded
+
+
+def _sentence(reasons: Any) -> str:
+    if isinstance(reasons, dict):
+        return "; ".join(f"{name}: {_sentence(inner)}" for name, inner in reasons.items())
+    return " ".join(str(reason) for reason in reasons) if isinstance(reasons, list) else str(reasons)

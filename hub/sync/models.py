@@ -1,0 +1,292 @@
+"""The tables of the sync engine. What is owed stands in `hub.core.outbox`; here is what was done about it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hub.core import clock
+from hub.core.columns import Amount
+from hub.core.database import Base, Identified
+
+
+class ConnectionState(StrEnum):
+    """active: reads and writes. read_only: reads. paused: does nothing. needs_attention: a person must mend it."""
+
+    ACTIVE = "active"
+    READ_ONLY = "read_only"
+    PAUSED = "paused"
+    NEEDS_ATTENTION = "needs_attention"
+
+
+class Connection(Identified, Base):
+    """One account of one other system. settings and tokens are encrypted; facts: what the last check found out."""
+
+    __tablename__ = "connection"
+    __audited__ = True
+    __secret__ = frozenset({"settings", "tokens"})
+    # One account is connected once; a removed connection frees it.
+    __table_args__ = (Index("uq_connection_account", "connector", "account_id", unique=True),)
+
+    name: Mapped[str] = mapped_column(unique=True)
+    plugin: Mapped[str]
+    connector: Mapped[str]
+    settings: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(default=ConnectionState.ACTIVE)
+    writes: Mapped[bool] = mapped_column(default=True)
+    """What the state goes back to after a pause or a repair: active with writes, else read_only."""
+    reason: Mapped[str] = mapped_column(Text, default="")
+    account_id: Mapped[str | None]
+    account_name: Mapped[str] = mapped_column(default="")
+    environment: Mapped[str] = mapped_column(default="")
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    findings: Mapped[list[Any] | None]
+    checked_at: Mapped[datetime | None]
+    pulled_at: Mapped[datetime | None]
+    tokens: Mapped[str | None] = mapped_column(Text)
+    token_version: Mapped[int] = mapped_column(default=0)
+    token_lease_until: Mapped[datetime | None]
+    token_intent_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class Batch(Identified, Base):
+    """The sendings of one call, kept as they went. key: the same for a repeat. answered_at: None while unknown."""
+
+    __tablename__ = "batch"
+
+    connection_id: Mapped[UUID] = mapped_column(index=True)
+    kind: Mapped[str]
+    key: Mapped[str]
+    run_id: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    answered_at: Mapped[datetime | None]
+
+
+class Attempt(Identified, Base):
+    """One send of one record: stored before it goes out, closed by its outcome.
+
+    body: as it goes over the wire. mapped: all mapped fields, which become the link's `sent`. wanted: the link's
+    counter that this send settles. status: empty while there is no answer.
+    """
+
+    __tablename__ = "attempt"
+    __table_args__ = (Index("ix_attempt_link_id_id", "link_id", "id"),)
+
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"), index=True)
+    link_id: Mapped[UUID] = mapped_column(ForeignKey("link.id"))
+    ref: Mapped[str]
+    key: Mapped[str]
+    op: Mapped[str]
+    fence: Mapped[int]
+    wanted: Mapped[int]
+    revision: Mapped[int]
+    remote_id: Mapped[str | None]
+    remote_version: Mapped[str | None]
+    label: Mapped[str]
+    body: Mapped[dict[str, Any]]
+    mapped: Mapped[dict[str, Any]]
+    sent_at: Mapped[datetime] = mapped_column(default=clock.now)
+    answered_at: Mapped[datetime | None]
+    status: Mapped[str] = mapped_column(default="")
+    reason: Mapped[str] = mapped_column(Text, default="")
+
+
+class Hint(Identified, Base):
+    """Something over there has to be looked at (again). Gone once it was."""
+
+    __tablename__ = "hint"
+    __table_args__ = (UniqueConstraint("connection_id", "kind", "remote_id"),)
+
+    connection_id: Mapped[UUID]
+    kind: Mapped[str]
+    remote_id: Mapped[str]
+    reason: Mapped[str] = mapped_column(default="")
+    due_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class WebhookMessage(Identified, Base):
+    """A message as it came in, kept before it was answered. external_id: the sender's, so that repeats are seen."""
+
+    __tablename__ = "webhook_message"
+    __table_args__ = (UniqueConstraint("connection_id", "external_id"),)
+
+    connection_id: Mapped[UUID]
+    external_id: Mapped[str]
+    body: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(default=clock.now)
+    handled_at: Mapped[datetime | None]
+
+
+class StreamCursor(Identified, Base):
+    """Where the pull of a stream stands. Saved in the transaction that saves the page it is true for."""
+
+    __tablename__ = "stream_cursor"
+    __table_args__ = (UniqueConstraint("connection_id", "kind"),)
+
+    connection_id: Mapped[UUID]
+    kind: Mapped[str]
+    cursor: Mapped[dict[str, Any] | None]
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0)
+    pulled_at: Mapped[datetime | None]
+
+
+class MatchCase(Identified, Base):
+    """A record that has near matches on the other side: nothing is written of it until a person has settled it.
+
+    direction: "in" for one of theirs (candidates are ours), "out" for one of ours (candidates are theirs).
+    decision: link, create or ignore; chosen: the candidate, for link.
+    """
+
+    __tablename__ = "match_case"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "kind", "direction", "remote_id"),
+        UniqueConstraint("connection_id", "kind", "direction", "record_id"),
+    )
+
+    connection_id: Mapped[UUID]
+    kind: Mapped[str]
+    direction: Mapped[str]
+    remote_id: Mapped[str | None]
+    record_id: Mapped[UUID | None]
+    label: Mapped[str]
+    candidates: Mapped[list[Any]]
+    decision: Mapped[str | None]
+    chosen: Mapped[str | None]
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class RunStatus(StrEnum):
+    RUNNING = "running"
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    STALE = "stale"
+
+
+class Run(Identified, Base):
+    """One piece of work of a connection and what came of it. The counts add up, or the database refuses them.
+
+    adopted records count as unchanged; uncertain, stale and waiting ones as deferred.
+    """
+
+    __tablename__ = "run"
+    __table_args__ = (
+        CheckConstraint(
+            "records_read = created + updated + unchanged + deleted + rejected + deferred + conflicts",
+            name="counts_add_up",
+        ),
+        Index("ix_run_connection_id_started_at", "connection_id", "started_at"),
+    )
+
+    connection_id: Mapped[UUID]
+    connection_name: Mapped[str]
+    direction: Mapped[str]
+    kinds: Mapped[list[Any]]
+    trigger: Mapped[str]
+    actor: Mapped[str]
+    status: Mapped[str] = mapped_column(default=RunStatus.RUNNING)
+    headline: Mapped[str] = mapped_column(Text, default="")
+    started_at: Mapped[datetime] = mapped_column(default=clock.now)
+    ended_at: Mapped[datetime | None]
+    resumes_at: Mapped[datetime | None]
+    records_read: Mapped[int] = mapped_column(default=0)
+    created: Mapped[int] = mapped_column(default=0)
+    updated: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
+    deleted: Mapped[int] = mapped_column(default=0)
+    rejected: Mapped[int] = mapped_column(default=0)
+    deferred: Mapped[int] = mapped_column(default=0)
+    conflicts: Mapped[int] = mapped_column(default=0)
+    api_calls: Mapped[int] = mapped_column(default=0)
+
+
+class RunItem(Identified, Base):
+    """What became of one record in one run."""
+
+    __tablename__ = "run_item"
+    __table_args__ = (Index("ix_run_item_run_id_id", "run_id", "id"),)
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("run.id"))
+    kind: Mapped[str]
+    direction: Mapped[str]
+    record_id: Mapped[UUID | None] = mapped_column(index=True)
+    remote_id: Mapped[str | None] = mapped_column(index=True)
+    label: Mapped[str]
+    outcome: Mapped[str]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    field: Mapped[str] = mapped_column(default="")
+    remedy: Mapped[str] = mapped_column(Text, default="")
+    differences: Mapped[dict[str, Any] | None]
+    happened_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class Plan(Identified, Base):
+    """What a dry run would do, applicable as it stands until it expires."""
+
+    __tablename__ = "plan"
+
+    connection_id: Mapped[UUID] = mapped_column(index=True)
+    digest: Mapped[str]
+    counts: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime]
+    applied_at: Mapped[datetime | None]
+    actor: Mapped[str]
+
+
+class PlanItem(Identified, Base):
+    """One change of a plan, bound to our revision, their version and the body."""
+
+    __tablename__ = "plan_item"
+
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.id"), index=True)
+    link_id: Mapped[UUID | None]
+    kind: Mapped[str]
+    direction: Mapped[str]
+    action: Mapped[str]
+    label: Mapped[str]
+    revision: Mapped[int | None]
+    remote_version: Mapped[str | None]
+    differences: Mapped[dict[str, Any]]
+    amount: Mapped[Decimal | None] = mapped_column(Amount())
+    currency: Mapped[str | None]
+    document_on: Mapped[date | None]
+    status: Mapped[str] = mapped_column(default="planned")
+
+
+class DayQuota(Identified, Base):
+    """Calls spent of a vendor's daily allowance, corrected by the vendor's own figures."""
+
+    __tablename__ = "day_quota"
+    __table_args__ = (UniqueConstraint("account", "limit_class", "day_on"),)
+
+    account: Mapped[str]
+    limit_class: Mapped[str]
+    day_on: Mapped[date]
+    spent: Mapped[int] = mapped_column(default=0)
+    allowed: Mapped[int | None]
+
+
+class Lease(Base):
+    """Something only one process does at a time: the scheduler."""
+
+    __tablename__ = "lease"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    lease_until: Mapped[datetime | None]

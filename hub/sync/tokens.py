@@ -1,0 +1,102 @@
+"""One access token per connection, renewed by one process at a time, and never lost silently.
+
+The lease and the intent stand on the connection's row in the database: with Redis gone, two renewals at once would end
+the connection at vendors that rotate refresh tokens. Both tokens are saved, by compare-and-set, before either is used.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from hub.core import clock
+from hub.core.clock import database_now
+from hub.core.errors import ConfigurationFailure, TemporaryFailure
+from hub.sync.connector import Renew, Values
+from hub.sync.models import Connection
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+
+LEASE_S = 60
+"""Longer than the token call's time-out, so that nobody renews beside a slow renewal."""
+_EARLY_S = 120
+
+
+class Tokens:
+    """The tokens of one connection, as a connector uses them (`TokenStore`)."""
+
+    def __init__(self, hub: Hub, connection_id: UUID, settings: Values) -> None:
+        self._hub, self._id, self._settings = hub, connection_id, settings
+
+    def access_token(self, renew: Renew, *, seen: str | None = None) -> str:
+        """A token that is believed to be good: the stored one, or a renewed one. seen: the one just refused."""
+        deadline = time.monotonic() + LEASE_S * 1.5
+        while time.monotonic() < deadline:
+            tokens, version = self._stored()
+            if self._is_fresh(tokens, seen):
+                return str(tokens["access_token"])
+            if self._take_lease(version):
+                return self._renewed(renew, tokens, version)
+            time.sleep(0.1)
+        raise TemporaryFailure("Another process has been renewing the login for over a minute.", retry_after_s=30)
+
+    def _stored(self) -> tuple[Values, int]:
+        with self._hub.read() as session:
+            row = session.execute(
+                select(Connection.tokens, Connection.token_version).where(Connection.id == self._id)
+            ).one_or_none()
+        if row is None:
+            raise ConfigurationFailure("This connection was removed.")
+        return self._hub.cipher.decrypt(row.tokens), row.token_version
+
+    @staticmethod
+    def _is_fresh(tokens: Values, seen: str | None) -> bool:
+        token, expires_at = tokens.get("access_token"), tokens.get("expires_at")
+        if not token or token == seen:
+            return False
+        return expires_at is None or datetime.fromisoformat(expires_at).timestamp() > clock.now().timestamp() + _EARLY_S
+
+    def _take_lease(self, version: int) -> bool:
+        def work(session: Session) -> bool:
+            taken = session.execute(
+                update(Connection)
+                .where(Connection.id == self._id, Connection.token_version == version)
+                .where(or_(Connection.token_lease_until.is_(None), Connection.token_lease_until < database_now()))
+                .values(token_lease_until=database_now(plus_s=LEASE_S), token_intent_at=database_now())
+                .execution_options(synchronize_session=False)
+            )
+            return bool(getattr(taken, "rowcount", 0))
+
+        return self._hub.transact(work)
+
+    def _renewed(self, renew: Renew, tokens: Values, version: int) -> str:
+        known = {"refresh_token": self._settings.get("refresh_token"), **tokens}
+        try:
+            fresh = renew({name: value for name, value in known.items() if value is not None})
+        except BaseException:
+            self._save(version, None)
+            raise
+        # A vendor that does not rotate answers without a refresh token: the old one stays good.
+        self._save(version, {"refresh_token": known["refresh_token"], **fresh})
+        return str(fresh["access_token"])
+
+    def _save(self, version: int, tokens: dict[str, Any] | None) -> None:
+        values: dict[str, Any] = {"token_lease_until": None, "token_intent_at": None}
+        if tokens is not None:
+            values |= {"tokens": self._hub.cipher.encrypt(tokens), "token_version": version + 1}
+
+        def work(session: Session) -> None:
+            session.execute(
+                update(Connection)
+                .where(Connection.id == self._id, Connection.token_version == version)
+                .values(**values)
+                .execution_options(synchronize_session=False)
+            )
+
+        self._hub.transact(work)
