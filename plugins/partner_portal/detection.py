@@ -1,0 +1,161 @@
+"""Looking for others with a right to the same customer, in the database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from hub.sdk.tables import circumstances, now, uuid7
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from hub.sdk import RuleBroken
+from plugins.partner_portal.conflicts import (
+    Conflict,
+    Customer,
+    Registration,
+    Result,
+    conflicts_of,
+    customer_of,
+)
+from plugins.partner_portal.models import Deal, DealEvidence, Partner, Precheck
+from plugins.partner_portal.rules import State
+
+PRECHECKS_PER_HOUR: Final = 60
+"""Of one partner: enough for honest work, too few to fish for our customers."""
+
+_LIVE = (State.SUBMITTED, State.APPROVED, State.WON)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One conflict of a deal, with the other deal's row."""
+
+    conflict: Conflict
+    other: Deal
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a partner may know of a conflict: never who the other is.
+
+    until: the last day of the other's protection, where there is one. own: its own deal that is in the way.
+    """
+
+    code: str
+    until: date | None = None
+    own: Deal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """The answer of a pre-check: clear, possible or taken. own: the partner's own deals with this customer."""
+
+    answer: str
+    own: tuple[Deal, ...] = ()
+
+
+def conflicts_of_deal(session: Session, deal: Deal, *, today: date) -> list[Found]:
+    """Everything that stands in a deal's way or should be known about it, blocking ones first."""
+    return _found(session, deal.registration(), deal_type=deal.deal_type, today=today)
+
+
+def standings(found: Iterable[Found]) -> list[Standing]:
+    """The conflicts of a deal as its own partner may see them, each kind once."""
+    shown: dict[tuple[Any, ...], Standing] = {}
+    for item in found:
+        result = item.conflict.result
+        own = item.other if result is Result.DUPLICATE_OWN else None
+        until = item.other.protected_until if item.conflict.blocks else None
+        shown.setdefault((result, until, own and own.id), Standing(result.value, until, own))
+    return list(shown.values())
+
+
+def store_evidence(session: Session, deal: Deal, found: Iterable[Found], *, found_by: str) -> None:
+    """Keep why a check came to its results, for the approver and the audit."""
+    moment = now()
+    session.add_all(
+        DealEvidence(
+            deal_id=deal.id,
+            other_deal_id=item.other.id,
+            found_by=found_by,
+            found_at=moment,
+            result=item.conflict.result.value,
+            match=evidence.match.value,
+            kind=evidence.kind.value,
+            value_hash=hashlib.sha256(evidence.value.encode()).hexdigest(),
+            score=evidence.score,
+        )
+        for item in found
+        for evidence in item.conflict.evidence
+    )
+
+
+def precheck(
+    session: Session,
+    partner: Partner,
+    *,
+    customer_name: str,
+    customer_country: str,
+    products: Sequence[str],
+    today: date,
+    deal_type: str = "new",
+    **facts: str,
+) -> Availability:
+    """Whether a customer is free for these product families. facts: what `conflicts.customer_of` takes besides.
+
+    Logged, and limited to PRECHECKS_PER_HOUR for one partner. Raises RuleBroken (quota-exceeded).
+    """
+    _spend_one(session, partner)
+    customer = customer_of(name=customer_name, country=customer_country, **facts)
+    ours = Registration(uuid7(), partner.id, State.DRAFT, None, None, frozenset(products), customer)
+    found = _found(session, ours, deal_type=deal_type, today=today)
+    answer = _answer(item.conflict for item in found if item.conflict.other.partner_id != partner.id)
+    session.add(
+        Precheck(
+            partner_id=partner.id,
+            actor=circumstances(session).actor,
+            asked_at=now(),
+            customer_name=customer_name,
+            customer_domain=customer.domain,
+            answer=answer,
+        )
+    )
+    own = tuple(item.other for item in found if item.conflict.result is Result.DUPLICATE_OWN)
+    return Availability(answer, own)
+
+
+def _answer(conflicts: Iterable[Conflict]) -> str:
+    results = list(conflicts)
+    if any(conflict.blocks for conflict in results):
+        return "taken"
+    return "possible" if any(conflict.result is Result.POSSIBLE_MATCH for conflict in results) else "clear"
+
+
+def _spend_one(session: Session, partner: Partner) -> None:
+    since = now() - timedelta(hours=1)
+    query = select(func.count(Precheck.id)).where(Precheck.partner_id == partner.id, Precheck.asked_at > since)
+    if (session.scalar(query) or 0) >= PRECHECKS_PER_HOUR:
+        raise RuleBroken(
+            f"You have made {PRECHECKS_PER_HOUR} pre-checks within an hour. Try again later, or submit the deal.",
+            code="quota-exceeded",
+        )
+
+
+def _found(session: Session, ours: Registration, *, deal_type: str, today: date) -> list[Found]:
+    deals = {deal.id: deal for deal in _candidates(session, ours.customer, ours.id)}
+    conflicts = conflicts_of(ours, [deal.registration() for deal in deals.values()], deal_type=deal_type, today=today)
+    ordered = sorted(conflicts, key=lambda conflict: (not conflict.blocks, conflict.other.place or 0))
+    return [Found(conflict, deals[conflict.other.id]) for conflict in ordered]
+
+
+def _candidates(session: Session, customer: Customer, deal_id: UUID) -> Sequence[Deal]:
+    """Live deals with customers of the same country; and of any country with the same tax id."""
+    where = Deal.customer_country == customer.country
+    if customer.tax_id:
+        where = or_(where, Deal.match_tax_id == customer.tax_id)
+    return session.scalars(select(Deal).where(Deal.state.in_(_LIVE), Deal.id != deal_id, where)).all()
