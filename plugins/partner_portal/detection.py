@@ -7,22 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
-from uuid import UUID
 
-from hub.sdk.tables import circumstances, now, uuid7
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from hub.sdk import RuleBroken
+from hub.sdk.tables import circumstances, now, uuid7
 from plugins.partner_portal.conflicts import (
     Conflict,
-    Customer,
     Registration,
     Result,
     conflicts_of,
     customer_of,
 )
-from plugins.partner_portal.models import Deal, DealEvidence, Partner, Precheck
+from plugins.partner_portal.models import COMPARED, Deal, DealEvidence, Partner, Precheck, registration_of
 from plugins.partner_portal.rules import State
 
 PRECHECKS_PER_HOUR: Final = 60
@@ -147,15 +145,15 @@ def _spend_one(session: Session, partner: Partner) -> None:
 
 
 def _found(session: Session, ours: Registration, *, deal_type: str, today: date) -> list[Found]:
-    deals = {deal.id: deal for deal in _candidates(session, ours.customer, ours.id)}
-    conflicts = conflicts_of(ours, [deal.registration() for deal in deals.values()], deal_type=deal_type, today=today)
+    conflicts = conflicts_of(ours, _candidates(session, ours), deal_type=deal_type, today=today)
     ordered = sorted(conflicts, key=lambda conflict: (not conflict.blocks, conflict.other.place or 0))
-    return [Found(conflict, deals[conflict.other.id]) for conflict in ordered]
+    return [Found(conflict, session.get_one(Deal, conflict.other.id)) for conflict in ordered]
 
 
-def _candidates(session: Session, customer: Customer, deal_id: UUID) -> Sequence[Deal]:
+def _candidates(session: Session, ours: Registration) -> list[Registration]:
     """Live deals with customers of the same country; and of any country with the same tax id."""
-    where = Deal.customer_country == customer.country
-    if customer.tax_id:
-        where = or_(where, Deal.match_tax_id == customer.tax_id)
-    return session.scalars(select(Deal).where(Deal.state.in_(_LIVE), Deal.id != deal_id, where)).all()
+    where = Deal.customer_country == ours.customer.country
+    if ours.customer.tax_id:
+        where = or_(where, Deal.match_tax_id == ours.customer.tax_id)
+    rows = session.execute(select(*COMPARED).where(Deal.state.in_(_LIVE), Deal.id != ours.id, where))
+    return [registration_of(row) for row in rows]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from hub.sdk.tables import Amount, Base, Identified, Revised, now
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from hub.sdk.tables import Amount, Base, Identified, Revised, now
 from plugins.partner_portal.conflicts import Customer, Registration
 from plugins.partner_portal.rules import PROTECTION_DAYS, State
 
@@ -190,28 +190,11 @@ class Deal(Revised, Base):
 
     def customer(self) -> Customer:
         """Who the customer is, in the forms that are compared."""
-        return Customer(
-            country=self.customer_country,
-            name=self.match_name,
-            tax_id=self.match_tax_id,
-            domain=self.match_domain,
-            duns=self.match_duns,
-            postcode=self.match_postcode,
-            city=self.match_city,
-            contact_domain=self.match_contact_domain,
-        )
+        return _customer(self)
 
     def registration(self) -> Registration:
         """The deal as far as conflicts go."""
-        return Registration(
-            id=self.id,
-            partner_id=self.partner_id,
-            state=State(self.state),
-            place=self.place,
-            protected_until=self.protected_until,
-            products=frozenset(self.products),
-            customer=self.customer(),
-        )
+        return registration_of(self)
 
     def to_record(self) -> DealRecord:
         return DealRecord(
@@ -236,6 +219,51 @@ class Deal(Revised, Base):
             protected_until=self.protected_until,
             state=self.state,
         )
+
+
+COMPARED: Final = (
+    Deal.id,
+    Deal.partner_id,
+    Deal.state,
+    Deal.place,
+    Deal.protected_until,
+    Deal.products,
+    Deal.customer_country,
+    Deal.match_name,
+    Deal.match_tax_id,
+    Deal.match_domain,
+    Deal.match_duns,
+    Deal.match_postcode,
+    Deal.match_city,
+    Deal.match_contact_domain,
+)
+"""The columns that `registration_of` reads: a check compares a deal with all of a country, so it loads no more."""
+
+
+def registration_of(row: Any) -> Registration:
+    """A deal, or a row of COMPARED, as far as conflicts go."""
+    return Registration(
+        id=row.id,
+        partner_id=row.partner_id,
+        state=State(row.state),
+        place=row.place,
+        protected_until=row.protected_until,
+        products=frozenset(row.products),
+        customer=_customer(row),
+    )
+
+
+def _customer(row: Any) -> Customer:
+    return Customer(
+        country=row.customer_country,
+        name=row.match_name,
+        tax_id=row.match_tax_id,
+        domain=row.match_domain,
+        duns=row.match_duns,
+        postcode=row.match_postcode,
+        city=row.match_city,
+        contact_domain=row.match_contact_domain,
+    )
 
 
 class Claim(Identified, Base):

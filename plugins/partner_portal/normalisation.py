@@ -151,5 +151,5 @@ def _validated(scheme: Any, text: str) -> str:
 
 
 def name_similarity(name: str, other: str) -> int:
-    """0 to 100, by the sorted words of both normalised names. It may only suggest a match."""
-    return round(fuzz.token_sort_ratio(normalised_name(name), normalised_name(other)))
+    """0 to 100, by the sorted words of two normalised names. It may only suggest a match."""
+    return round(fuzz.token_sort_ratio(name, other))

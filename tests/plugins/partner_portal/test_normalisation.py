@@ -120,7 +120,7 @@ def test_normalised_name(name, form):
     ],
 )
 def test_similarity_of_names_only_suggests(name, other, score):
-    assert name_similarity(name, other) == score
+    assert name_similarity(normalised_name(name), normalised_name(other)) == score
 
 
 @pytest.mark.parametrize(("postcode", "form"), [("sw1a 1aa", "SW1A1AA"), ("D-10115", "D10115"), (" 10 115 ", "10115")])
