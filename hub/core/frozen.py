@@ -21,7 +21,7 @@ def freeze(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return format(value.normalize(), "f")
     if isinstance(value, (UUID, datetime, date)):
         return value.isoformat() if isinstance(value, date) else str(value)
     if isinstance(value, dict):
@@ -37,6 +37,12 @@ def thaw(kind: type[T], frozen: dict[str, Any]) -> T:
     return kind(**{name: _thawed(hints[name], value) for name, value in frozen.items() if name in hints})
 
 
+def canonical(kind: type, name: str, value: Any) -> Any:
+    """A value of a record's field as `freeze` would write it, whatever spelling it came in: 120.00 and 120 are one."""
+    hint = _hints(kind).get(name)
+    return freeze(value) if hint is None else freeze(_thawed(hint, freeze(value)))
+
+
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
@@ -44,7 +50,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def _thawed(hint: Any, value: Any) -> Any:
     if value is None:
-        return None
+        return "" if hint is str else None
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _thawed(next(item for item in arguments if item is not type(None)), value)

@@ -38,9 +38,10 @@ class Stream:
     keyed: the vendor answers a repeated key with the first answer, for key_life_s seconds; so a call whose answer was
     lost is simply repeated. versioned: the vendor refuses an update that names an old version.
     on_demand: a record is created there only when another one needs it (a client with its first invoice), unless the
-    connection's conditions say otherwise. lookback_s: how far an incremental pull reads back before its cursor.
-    parents: streams whose records must be there first. authority: per field of the hub, whose value wins when both
-    sides changed it, "hub" or "remote" ("*" for all others; default remote).
+    connection's conditions say otherwise. find_first: ask `find` before a create, because names are taken there once
+    (clients, services); a document with a number of ours is only looked for after a lost answer. lookback_s: how far
+    an incremental pull reads back before its cursor. authority: per field of the hub, whose value wins when both
+    sides changed it, "hub" or "remote" ("*" for all others; default remote). Parents are declared before children.
     """
 
     kind: str
@@ -52,8 +53,8 @@ class Stream:
     key_life_s: int = 0
     versioned: bool = False
     on_demand: bool = False
+    find_first: bool = False
     lookback_s: int = 300
-    parents: tuple[str, ...] = ()
     authority: Mapping[str, str] = field(default_factory=dict)
     conditions: type[Schema] | None = None
 
@@ -130,7 +131,7 @@ class Sending:
 
     ref: names the item within its batch (at most 10 characters). key: at most 36 characters, the same for a repeat of
     the same body, never the same for another. body: on create all mapped fields, on update those that differ from
-    what was sent last. label: what a person calls the record, for messages. seek: what `find` gets.
+    what was sent last. label: what a person calls the record, for messages.
     """
 
     ref: str
@@ -366,12 +367,15 @@ class Connector(ABC):
         """The records this one refers to. Pure: no calls."""
         return ()
 
-    def body(self, stream: str, record: Any, remote_ids: RemoteIds) -> Values:
-        """The record in the vendor's fields. Pure: no calls. Raises PermanentFailure naming the field at fault."""
+    def body(self, stream: str, record: Any, remote_ids: RemoteIds, *, part: str = "") -> Values:
+        """The record in the vendor's fields. Pure: no calls. Raises PermanentFailure naming the field at fault.
+
+        part: of a record that is several things over there, the one that is meant (`Ref.part`).
+        """
         raise NotImplementedError
 
     def find(self, stream: str, sendings: Sequence[Sending]) -> Sequence[Found]:
-        """What is there already that may be one of these. Asked before every create, and after a lost answer."""
+        """What is there already that may be one of these: after a lost answer, and before creates with find_first."""
         return ()
 
     def push(self, batch: Batch) -> Sequence[Outcome]:

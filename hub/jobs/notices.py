@@ -1,0 +1,155 @@
+"""Telling plugins what happened: each notice until it is done, in the order of the record's events.
+
+A notice that fails for good is parked, and holds back only later ones of the same record for the same plugin.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from hub.core import clock
+from hub.core.clock import database_now
+from hub.core.errors import HubError, TemporaryFailure
+from hub.core.frozen import thaw
+from hub.core.outbox import Event, Link, Notice
+from hub.http import HttpClient
+from hub.notify.context import PluginContext
+from hub.plugin_host import PluginState
+from hub.sync.models import Connection
+from hub.sync.settle import pause
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+
+log = structlog.get_logger("hub.notices")
+LEASE_S = 60
+BLOCK = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    notice: Notice
+    event: Event
+
+
+def deliver_notices(hub: Hub, *, seconds: float) -> int:
+    """Tell what is due for at most so many seconds. Returns how many notices were handled."""
+    until, handled = time.monotonic() + seconds, 0
+    while time.monotonic() < until and (block := _claim(hub)):
+        for told in block:
+            _deliver(hub, told)
+            handled += 1
+    return handled
+
+
+def _claim(hub: Hub) -> list[Told]:
+    earlier = aliased(Notice)
+    blocked = (
+        select(earlier.id)
+        .where(
+            earlier.record_id == Notice.record_id,
+            earlier.subscriber == Notice.subscriber,
+            earlier.event_sequence < Notice.event_sequence,
+            earlier.done_at.is_(None),
+        )
+        .exists()
+    )
+    due = and_(
+        Notice.done_at.is_(None),
+        Notice.parked.is_(None),
+        or_(Notice.due_at.is_(None), Notice.due_at <= database_now()),
+        or_(Notice.lease_until.is_(None), Notice.lease_until <= database_now()),
+        Notice.subscriber.in_(list(hub.plugins.modules)),
+        ~blocked,
+    )
+
+    def work(session: Session) -> list[Told]:
+        query = select(Notice.id).where(due).order_by(Notice.event_sequence).limit(BLOCK)
+        ids = session.scalars(query.with_for_update(skip_locked=True)).all()
+        session.execute(
+            update(Notice)
+            .where(Notice.id.in_(ids))
+            .values(lease_until=database_now(plus_s=LEASE_S), fence=Notice.fence + 1)
+            .execution_options(synchronize_session=False)
+        )
+        rows = session.execute(
+            select(Notice, Event)
+            .join(Event, Event.sequence == Notice.event_sequence)
+            .where(Notice.id.in_(ids))
+            .order_by(Notice.event_sequence)
+            .execution_options(populate_existing=True)
+        )
+        return [Told(notice, event) for notice, event in rows.tuples()]
+
+    return hub.transact(work)
+
+
+def _deliver(hub: Hub, told: Told) -> None:
+    notice, event = told.notice, told.event
+    context = _context(hub, notice.subscriber, event)
+    try:
+        hub.plugins.hooks.tell(event.name, notice.subscriber, **_arguments(hub, event), context=context)
+    except TemporaryFailure as failure:
+        due_at = pause(notice.failures, failure.retry_after_s)
+        _close(hub, notice, due_at=due_at, failures=notice.failures + 1, lease_until=None)
+    except HubError as failure:
+        _close(hub, notice, parked=str(failure), lease_until=None)
+        log.warning("notice parked", plugin=notice.subscriber, hook=event.name, reason=str(failure))
+    else:
+        _close(hub, notice, done_at=clock.now(), lease_until=None)
+
+
+def _arguments(hub: Hub, event: Event) -> dict[str, Any]:
+    """The hook's arguments from the payload that was frozen with the event."""
+    if event.name == "lineage_recorded":
+        return {
+            **event.payload,
+            "origin_id": UUID(event.payload["origin_id"]),
+            "record_id": UUID(event.payload["record_id"]),
+        }
+    names = {"client_changed": "client", "project_changed": "project", "time_approved": "entry"}
+    name = names.get(event.name, "payment" if event.name.startswith("payment") else "invoice")
+    return {name: thaw(hub.kinds[event.kind].record, event.payload)}
+
+
+def _context(hub: Hub, plugin: str, event: Event) -> PluginContext:
+    with hub.read() as session:
+        stored = session.scalar(select(PluginState.settings).where(PluginState.name == plugin))
+    return PluginContext(
+        settings=hub.cipher.decrypt(stored),
+        http=HttpClient(),
+        external_id=lambda kind, record_id: _external_id(hub, plugin, kind, record_id),
+        idempotency_key=f"event-{event.sequence}",
+        log=log.bind(plugin=plugin),
+        transact=hub.transact,
+    )
+
+
+def _external_id(hub: Hub, plugin: str, kind: str, record_id: UUID) -> str | None:
+    """What one of our records is called where this plugin connects to."""
+    with hub.read() as session:
+        return session.scalar(
+            select(Link.remote_id)
+            .join(Connection, Connection.id == Link.connection_id)
+            .where(Connection.plugin == plugin, Link.kind == kind, Link.record_id == record_id)
+            .limit(1)
+        )
+
+
+def _close(hub: Hub, notice: Notice, **values: Any) -> None:
+    def work(session: Session) -> None:
+        session.execute(
+            update(Notice)
+            .where(Notice.id == notice.id, Notice.fence == notice.fence)
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
+
+    hub.transact(work)

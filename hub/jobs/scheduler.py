@@ -1,0 +1,113 @@
+"""The scheduler: one process at a time, by a lease in the database, looks every second for what is due."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import redis
+import structlog
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from hub.core import clock
+from hub.core.clock import database_now
+from hub.core.outbox import Link, Notice, upsert
+from hub.jobs.queue import enqueue_once
+from hub.sync.claim import is_due
+from hub.sync.models import Connection, ConnectionState, Hint, Lease, Run, RunStatus
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+
+log = structlog.get_logger("hub.jobs")
+LEASE_S = 5
+EVERY_S = 1.0
+STALE_AFTER_S = 3600
+
+
+def run_scheduler(hub: Hub) -> None:
+    """Sweep every second until told to stop. A second scheduler waits for the first one's lease to run out."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    signal.signal(signal.SIGINT, lambda number, frame: stop.set())
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    while not stop.wait(EVERY_S):
+        try:
+            if take_lease(hub, owner):
+                sweep(hub)
+        except redis.RedisError as failure:
+            log.warning("the queue server cannot be reached", error=str(failure))
+
+
+def take_lease(hub: Hub, owner: str) -> bool:
+    """Become or stay the one scheduler."""
+
+    def work(session: Session) -> bool:
+        insert = upsert(session, Lease).values(name="scheduler", owner=owner)
+        session.execute(insert.on_conflict_do_nothing(index_elements=["name"]))  # type: ignore[attr-defined]
+        taken = session.execute(
+            update(Lease)
+            .where(Lease.name == "scheduler")
+            .where(or_(Lease.owner == owner, Lease.lease_until.is_(None), Lease.lease_until <= database_now()))
+            .values(owner=owner, lease_until=database_now(plus_s=LEASE_S))
+            .execution_options(synchronize_session=False)
+        )
+        return bool(getattr(taken, "rowcount", 0))
+
+    return hub.transact(work)
+
+
+def sweep(hub: Hub) -> None:
+    """Queue whatever is due: sends, reads, hints, notices, plugins' schedules."""
+    with hub.read() as session:
+        owed = session.scalars(select(Link.connection_id).where(is_due()).distinct()).all()
+        reads = session.scalars(select(Connection.id).where(*_due_for_reading(hub))).all()
+        hints = session.scalars(select(Hint.connection_id).where(_is_hint_due()).distinct()).all()
+        told = session.scalar(select(Notice.id).where(Notice.done_at.is_(None), Notice.parked.is_(None)).limit(1))
+        active = set(session.scalars(select(Connection.id).where(Connection.state == ConnectionState.ACTIVE)))
+        stale = session.scalar(select(Run.id).where(_is_stale()).limit(1))
+    for connection_id in owed:
+        if connection_id in active:
+            enqueue_once(hub, "push", str(connection_id))
+    for connection_id in {*reads, *hints}:
+        enqueue_once(hub, "pull", str(connection_id))
+    if told is not None:
+        enqueue_once(hub, "notices", "all")
+    for plugin, schedule in hub.plugins.hooks.collect("schedules"):
+        name = f"{plugin}:{schedule.name}"
+        if hub.redis.set(f"hub:scheduled:{name}", 1, nx=True, ex=max(1, int(schedule.every_s))):
+            enqueue_once(hub, "scheduled", name)
+    if stale is not None:
+        hub.transact(_close_stale_runs)
+
+
+def _due_for_reading(hub: Hub) -> tuple[object, ...]:
+    before = clock.now() - timedelta(seconds=hub.settings.pull_every_s)
+    return (
+        Connection.state.in_((ConnectionState.ACTIVE, ConnectionState.READ_ONLY)),
+        Connection.account_id.is_not(None),
+        or_(Connection.pulled_at.is_(None), Connection.pulled_at < before),
+    )
+
+
+def _is_hint_due() -> object:
+    return or_(Hint.due_at.is_(None), Hint.due_at <= clock.now())
+
+
+def _is_stale() -> object:
+    return (Run.status == RunStatus.RUNNING) & (Run.started_at < clock.now() - timedelta(seconds=STALE_AFTER_S))
+
+
+def _close_stale_runs(session: Session) -> None:
+    """A run whose process is gone says so; its records are taken over by their leases."""
+    session.execute(
+        update(Run)
+        .where(_is_stale())
+        .values(status=RunStatus.STALE, headline="The process that ran it ended.", ended_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )

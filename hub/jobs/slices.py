@@ -1,0 +1,82 @@
+"""What workers run: bounded slices of work, which look up in the database what there is to do.
+
+Run twice, a slice does no harm; not run at all, the sweep queues it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import structlog
+
+from hub.bootstrap import Hub
+from hub.core.errors import NotFound
+from hub.jobs.notices import deliver_notices
+from hub.jobs.queue import JOB_TIMEOUT_S, SLICE_S, mark
+from hub.jobs.worker import current_hub
+from hub.sync import cycle
+
+log = structlog.get_logger("hub.jobs")
+
+
+def push(connection_id: str) -> None:
+    """Send what is owed to a connection."""
+    _slice("push", connection_id, lambda hub: cycle.push_slice(hub, UUID(connection_id), seconds=SLICE_S))
+
+
+def pull(connection_id: str) -> None:
+    """Read what changed on the other side of a connection."""
+    _slice("pull", connection_id, lambda hub: cycle.pull_slice(hub, UUID(connection_id), seconds=SLICE_S))
+
+
+def sync(connection_id: str) -> None:
+    """A whole run that a person asked for by page or API."""
+
+    def work(hub: Hub) -> object:
+        return cycle.run_connection(hub, UUID(connection_id), seconds=JOB_TIMEOUT_S / 2)
+
+    _slice("sync", connection_id, work)
+
+
+def notices(_: str) -> None:
+    """Tell plugins what happened."""
+    hub = current_hub()
+    hub.redis.delete(mark("notices", "all"))
+    deliver_notices(hub, seconds=SLICE_S)
+
+
+def scheduled(name: str) -> None:
+    """Run what a plugin wants done at intervals: "plugin:name"."""
+    hub = current_hub()
+    hub.redis.delete(mark("scheduled", name))
+    for plugin, schedule in hub.plugins.hooks.collect("schedules"):
+        if f"{plugin}:{schedule.name}" == name:
+            schedule.work(hub.transact)
+
+
+def _slice(work: str, connection_id: str, run: object) -> None:
+    hub = current_hub()
+    hub.redis.delete(mark(work, connection_id))
+    with _slot(hub, connection_id) as free:
+        if not free:
+            return  # enough of this connection are at work; whoever is will find the rest
+        try:
+            run(hub)  # type: ignore[operator]
+        except NotFound:
+            log.info("the connection is gone or its plugin disabled", connection=connection_id)
+
+
+@contextmanager
+def _slot(hub: Hub, connection_id: str) -> Iterator[bool]:
+    """At most all workers but one are busy with one connection, so that a slow one never delays the others."""
+    for number in range(max(1, hub.settings.workers - 1)):
+        key = f"hub:slice:{connection_id}:{number}"
+        if hub.redis.set(key, 1, nx=True, ex=JOB_TIMEOUT_S):
+            try:
+                yield True
+            finally:
+                hub.redis.delete(key)
+            return
+    yield False

@@ -1,0 +1,116 @@
+"""Taking owed links for work: each by one worker at a time, for as long as its lease runs.
+
+A fence grows with every claim. Whoever settles names the fence it claimed with, so that a worker whose lease ran out
+can change nothing any more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from hub.core.clock import database_now
+from hub.core.outbox import Link
+from hub.sync.models import Connection, ConnectionState
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+
+LEASE_S = 5.0
+"""How long a claim lasts without a heartbeat: after this, another worker takes over."""
+BLOCK = 150
+"""Links claimed at once: some batches of the largest kind, in one short transaction."""
+
+
+def is_due() -> ColumnElement[bool]:
+    """Whether a link may be worked on now: the one place that says so."""
+    return and_(
+        Link.wanted > Link.done,
+        Link.parked.is_(None),
+        Link.ignored.is_(None),
+        Link.held.is_(False),
+        Link.waiting_for.is_(None),
+        Link.record_id.is_not(None),
+        or_(Link.due_at.is_(None), Link.due_at <= database_now()),
+        or_(Link.lease_until.is_(None), Link.lease_until <= database_now()),
+    )
+
+
+def claim(hub: Hub, connection_id: UUID, kind: str, *, only: Sequence[UUID] | None = None) -> list[Link]:
+    """Take a block of due links of one stream; none while the connection may not write."""
+
+    def work(session: Session) -> list[Link]:
+        state = session.scalar(select(Connection.state).where(Connection.id == connection_id))
+        if state != ConnectionState.ACTIVE:
+            return []
+        due = select(Link.id).where(Link.connection_id == connection_id, Link.kind == kind, is_due())
+        if only is not None:
+            due = due.where(Link.id.in_(only))
+        due = due.order_by(Link.due_at.is_not(None), Link.due_at, Link.id).limit(BLOCK)
+        return lease(session, session.scalars(due.with_for_update(skip_locked=True)).all())
+
+    return hub.transact(work)
+
+
+def lease(session: Session, ids: Sequence[UUID]) -> list[Link]:
+    """Raise the fence of these links and lease them; returns them as they are now."""
+    if not ids:
+        return []
+    session.execute(
+        update(Link)
+        .where(Link.id.in_(ids))
+        .values(fence=Link.fence + 1, lease_until=database_now(plus_s=LEASE_S))
+        .execution_options(synchronize_session=False)
+    )
+    found = session.scalars(
+        select(Link).where(Link.id.in_(ids)).order_by(Link.id).execution_options(populate_existing=True)
+    )
+    return list(found)
+
+
+@contextmanager
+def heartbeat(hub: Hub, links: Sequence[Link]) -> Iterator[None]:
+    """Keep links leased while a call is open, however long it takes."""
+    done = threading.Event()
+
+    def renew(session: Session) -> None:
+        for link in links:
+            write(session, link, lease_until=database_now(plus_s=LEASE_S))
+
+    def beat() -> None:
+        while not done.wait(LEASE_S / 3):
+            hub.transact(renew)
+
+    thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def write(session: Session, link: Link, **values: Any) -> bool:
+    """Change a link if it is still ours. Returns whether it was."""
+    return bool(getattr(session.execute(_mine(link, values)), "rowcount", 0))
+
+
+def release(session: Session, links: Sequence[Link], **values: Any) -> None:
+    """Give links back without having done anything."""
+    for link in links:
+        write(session, link, lease_until=None, **values)
+
+
+def _mine(link: Link, values: dict[str, Any]) -> Any:
+    return (
+        update(Link)
+        .where(Link.id == link.id, Link.fence == link.fence)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,335 @@
+"""First matching: which of theirs is which of ours, before anything is created on either side.
+
+One exact match is adopted. Several, or near ones, make a case for a person; nothing is written of that record until it
+is settled, and the rest of the stream goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from hub.core import clock
+from hub.core.database import circumstances
+from hub.core.errors import ConnectorError, NotFound, RuleBroken
+from hub.core.kinds import Candidate
+from hub.core.outbox import Link
+from hub.sync.claim import heartbeat, release, write
+from hub.sync.connector import Change, Found, Op, Sending, Status, Stream
+from hub.sync.models import Hint, MatchCase
+from hub.sync.runs import Item, RunLog
+from hub.sync.settle import pause, wake_children
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+    from hub.sync.connections import Opened
+    from hub.sync.push import Prepared
+
+DECISIONS = ("link", "create", "ignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What matching says of one change: the record to adopt, a new one (both None), or a case for a person."""
+
+    record_id: UUID | None = None
+    case: Sequence[Candidate] = ()
+    ignored: bool = False
+
+
+# Coming in ------------------------------------------------------------------------------------------------------------
+
+
+def match_changes(
+    session: Session, opened: Opened, kind: str, changes: Sequence[tuple[Change, dict[str, Any]]]
+) -> list[Verdict]:
+    """What to do with changes no link knows, each with its values (references resolved), in one go."""
+    match = circumstances(session).kinds[kind].match
+    decided = _decided(session, opened.id, kind, [change.remote_id for change, _ in changes])
+    candidates = match(session, [{**values, **change.match} for change, values in changes]) if match else ()
+    linked = _already_linked(session, opened.id, kind, candidates)
+    verdicts: list[Verdict] = []
+    for position, (change, _) in enumerate(changes):
+        case = decided.get(change.remote_id)
+        if case is not None:
+            verdicts.append(_by_decision(case))
+            continue
+        free = [item for item in (candidates[position] if match else ()) if item.record_id not in linked]
+        exact = [item for item in free if item.exact]
+        if len(exact) == 1:
+            linked.add(exact[0].record_id)
+            verdicts.append(Verdict(record_id=exact[0].record_id))
+        else:
+            verdicts.append(Verdict(case=free))
+    return verdicts
+
+
+def open_case(session: Session, opened: Opened, change: Change, candidates: Sequence[Candidate]) -> None:
+    """Ask a person about one of theirs; asked once."""
+    case = session.scalar(
+        select(MatchCase).where(
+            MatchCase.connection_id == opened.id,
+            MatchCase.kind == change.kind,
+            MatchCase.direction == "in",
+            MatchCase.remote_id == change.remote_id,
+        )
+    )
+    if case is None:
+        case = MatchCase(
+            connection_id=opened.id, kind=change.kind, direction="in", remote_id=change.remote_id, label=change.label
+        )
+        session.add(case)
+    case.label = change.label
+    case.candidates = [
+        {"id": str(item.record_id), "label": item.label, "score": item.score, "why": item.why} for item in candidates
+    ]
+
+
+def _decided(session: Session, connection_id: UUID, kind: str, remote_ids: Sequence[str]) -> dict[str, MatchCase]:
+    cases = session.scalars(
+        select(MatchCase).where(
+            MatchCase.connection_id == connection_id,
+            MatchCase.kind == kind,
+            MatchCase.direction == "in",
+            MatchCase.remote_id.in_(remote_ids),
+            MatchCase.decision.is_not(None),
+        )
+    )
+    return {str(case.remote_id): case for case in cases}
+
+
+def _by_decision(case: MatchCase) -> Verdict:
+    if case.decision == "link" and case.chosen:
+        return Verdict(record_id=UUID(case.chosen))
+    return Verdict(ignored=case.decision == "ignore")
+
+
+def _already_linked(
+    session: Session, connection_id: UUID, kind: str, candidates: Sequence[Sequence[Candidate]]
+) -> set[UUID]:
+    ids = {item.record_id for items in candidates for item in items}
+    rows = session.scalars(
+        select(Link.record_id).where(
+            Link.connection_id == connection_id,
+            Link.kind == kind,
+            Link.record_id.in_(ids),
+            Link.remote_id.is_not(None),
+        )
+    )
+    return {record_id for record_id in rows if record_id is not None}
+
+
+# Going out ------------------------------------------------------------------------------------------------------------
+
+
+def settle_before_create(
+    hub: Hub, opened: Opened, stream: Stream, prepared: Sequence[Prepared], run: RunLog
+) -> list[Prepared]:
+    """Look for what is about to be created where names are taken once. Returns what may be sent."""
+    creates = [item for item in prepared if item.op == Op.CREATE] if stream.find_first else []
+    with hub.read() as session:
+        decided = {
+            case.record_id: case
+            for case in session.scalars(
+                select(MatchCase).where(
+                    MatchCase.connection_id == opened.id,
+                    MatchCase.kind == stream.kind,
+                    MatchCase.direction == "out",
+                    MatchCase.record_id.in_([item.link.record_id for item in creates]),
+                    MatchCase.decision == "create",
+                )
+            )
+        }
+    asked = [item for item in creates if item.link.record_id not in decided]
+    if not asked:
+        return list(prepared)
+    sendings = [Sending(str(n), "", Op.CREATE, item.body, item.label) for n, item in enumerate(asked)]
+    try:
+        with heartbeat(hub, [item.link for item in prepared]):
+            found = list(opened.connector.find(stream.kind, sendings))
+    except ConnectorError as failure:
+        # Without a look nothing may be created; the reason is said, and it is tried again.
+        reason = str(failure)
+        hub.transact(lambda session: _put_off(session, [item.link for item in asked], run, reason))
+        run.resumes_at = pause(0)
+        return [item for item in prepared if item not in asked]
+    by_item = {id(item): [f for f in found if f.ref == str(n)] for n, item in enumerate(asked)}
+    kept = hub.transact(lambda session: _sort_out(session, opened, stream, asked, by_item, run))
+    return [item for item in prepared if item not in asked or item in kept]
+
+
+def _sort_out(
+    session: Session,
+    opened: Opened,
+    stream: Stream,
+    asked: Sequence[Prepared],
+    found: Mapping[int, Sequence[Found]],
+    run: RunLog,
+) -> list[Prepared]:
+    remote_ids = [item.remote_id for items in found.values() for item in items]
+    taken = set(
+        session.scalars(
+            select(Link.remote_id).where(
+                Link.connection_id == opened.id, Link.kind == stream.kind, Link.remote_id.in_(remote_ids)
+            )
+        )
+    )
+    kept: list[Prepared] = []
+    items: list[Item] = []
+    for item in asked:
+        free = [other for other in found[id(item)] if other.remote_id not in taken]
+        ours = [other for other in free if other.ours]
+        if len(ours) == 1:
+            taken.add(ours[0].remote_id)
+            items.append(_adopt(session, stream, item, ours[0]))
+        elif free:
+            items.append(_ask(session, opened, stream, item, free))
+        else:
+            kept.append(item)
+    run.count(session, items)
+    return kept
+
+
+def _adopt(session: Session, stream: Stream, item: Prepared, found: Found) -> Item:
+    """It is there already. What we would have sent counts as agreed; later changes of it go out."""
+    link = item.link
+    write(
+        session,
+        link,
+        remote_id=found.remote_id,
+        remote_version=found.remote_version,
+        sent=item.mapped,
+        done=link.wanted,
+        revision=item.revision,
+        lease_until=None,
+        label=item.label,
+        failures=0,
+    )
+    wake_children(session, link.id)
+    reason = f"It is there already ({found.why or found.label})."
+    return Item(stream.kind, "push", Status.UNCHANGED, item.label, link.record_id, found.remote_id, reason)
+
+
+def _ask(session: Session, opened: Opened, stream: Stream, item: Prepared, found: Sequence[Found]) -> Item:
+    link = item.link
+    case = session.scalar(
+        select(MatchCase).where(
+            MatchCase.connection_id == opened.id,
+            MatchCase.kind == stream.kind,
+            MatchCase.direction == "out",
+            MatchCase.record_id == link.record_id,
+        )
+    )
+    if case is None:
+        case = MatchCase(
+            connection_id=opened.id, kind=stream.kind, direction="out", record_id=link.record_id, label=item.label
+        )
+        session.add(case)
+    case.candidates = [
+        {"id": other.remote_id, "label": other.label, "score": other.score, "why": other.why} for other in found
+    ]
+    write(session, link, held=True, lease_until=None, label=item.label)
+    names = ", ".join(f"“{other.label}”" for other in found[:3])
+    reason = f"Over there is {names}: say whether it is the same (`hub match list {opened.name}`)."
+    return Item(stream.kind, "push", Status.DEFERRED, item.label, link.record_id, None, reason)
+
+
+def _put_off(session: Session, links: Sequence[Link], run: RunLog, reason: str) -> None:
+    for link in links:
+        release(session, [link], due_at=pause(link.failures), failures=link.failures + 1)
+    run.count(
+        session,
+        [Item(link.kind, "push", Status.DEFERRED, link.label, link.record_id, reason=reason) for link in links],
+    )
+
+
+# For people -----------------------------------------------------------------------------------------------------------
+
+
+def open_cases(session: Session, connection_id: UUID) -> list[MatchCase]:
+    """What a person has to settle, oldest first."""
+    query = select(MatchCase).where(MatchCase.connection_id == connection_id, MatchCase.decision.is_(None))
+    return list(session.scalars(query.order_by(MatchCase.kind, MatchCase.id)))
+
+
+def settle_case(
+    session: Session, case_id: UUID, decision: str, *, chosen: str | None = None, actor: str = "system"
+) -> MatchCase:
+    """Link to a candidate (the best, unless chosen), create a new record, or ignore. Raises NotFound, RuleBroken."""
+    case = session.get(MatchCase, case_id, with_for_update=True)
+    if case is None:
+        raise NotFound(f"There is no match with id {case_id}.")
+    if decision not in DECISIONS:
+        raise RuleBroken(f"“{decision}” is no decision.", fields={"decision": f"use {', '.join(DECISIONS)}"})
+    if decision == "link":
+        chosen = chosen or _best(case)
+        if not _is_candidate(case, chosen):
+            raise RuleBroken(
+                f"{chosen} is not among the candidates of “{case.label}”.", fields={"chosen": "use a candidate's id"}
+            )
+    case.decision, case.chosen = decision, chosen if decision == "link" else None
+    case.decided_by, case.decided_at = actor, clock.now()
+    if case.direction == "in":
+        _look_again(session, case)
+    else:
+        _let_go(session, case)
+    return case
+
+
+def accept_all(session: Session, connection_id: UUID, *, actor: str = "system") -> int:
+    """Link every case that has one best candidate. Returns how many."""
+    count = 0
+    for case in open_cases(session, connection_id):
+        scores = sorted((item["score"] for item in case.candidates), reverse=True)
+        if scores and (len(scores) == 1 or scores[0] > scores[1]):
+            settle_case(session, case.id, "link", actor=actor)
+            count += 1
+    return count
+
+
+def _best(case: MatchCase) -> str:
+    best = max(case.candidates, key=lambda item: item["score"], default=None)
+    if best is None:
+        raise RuleBroken(f"“{case.label}” has no candidates.", fields={"chosen": "say what to link it to"})
+    return str(best["id"])
+
+
+def _is_candidate(case: MatchCase, chosen: str) -> bool:
+    return any(str(item["id"]) == chosen for item in case.candidates)
+
+
+def _look_again(session: Session, case: MatchCase) -> None:
+    """Fetch the record anew, so that the decision takes effect on what it is now."""
+    known = select(Hint.id).where(
+        Hint.connection_id == case.connection_id, Hint.kind == case.kind, Hint.remote_id == case.remote_id
+    )
+    if session.scalar(known) is None:
+        session.add(Hint(connection_id=case.connection_id, kind=case.kind, remote_id=case.remote_id, reason="settled"))
+    else:
+        session.execute(update(Hint).where(Hint.id == session.scalar(known)).values(due_at=None))
+
+
+def _let_go(session: Session, case: MatchCase) -> None:
+    values: dict[str, Any] = {"held": False, "due_at": None}
+    if case.decision == "link":
+        values |= {"remote_id": case.chosen, "sent": None, "wanted": Link.wanted + 1}
+    elif case.decision == "ignore":
+        values |= {"ignored": "A person decided not to send it."}
+    session.execute(
+        update(Link)
+        .where(Link.connection_id == case.connection_id, Link.kind == case.kind, Link.record_id == case.record_id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    if case.decision == "link":
+        for link_id in session.scalars(
+            select(Link.id).where(
+                Link.connection_id == case.connection_id, Link.kind == case.kind, Link.record_id == case.record_id
+            )
+        ):
+            wake_children(session, link_id)

@@ -1,0 +1,216 @@
+"""Coming in: pages since the cursor, each saved with the cursor that is true for it, and hints looked up one by one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from hub.core import clock
+from hub.core.clock import database_now
+from hub.core.database import MAX_ROWS_PER_TRANSACTION, uuid7
+from hub.core.errors import (
+    ConfigurationFailure,
+    ConnectorError,
+    HubError,
+    QuotaSpent,
+    TemporaryFailure,
+)
+from hub.core.outbox import upsert
+from hub.sync.connections import Opened, hold
+from hub.sync.connector import Change, Cursor, Page, Status, Stream
+from hub.sync.merge import merge
+from hub.sync.models import Connection, Hint, StreamCursor
+from hub.sync.runs import Item, RunLog
+from hub.sync.settle import pause
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+
+log = structlog.get_logger("hub.sync")
+
+PULL_LEASE_S = 30
+"""One pull of a stream at a time; a dead one is taken over after this."""
+HINTS_AT_ONCE = 100
+
+
+class LeaseLost(HubError):
+    """Another worker has taken this stream over."""
+
+
+def pull(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], full: bool, until: float) -> None:
+    """Read what changed over there, parents first. What goes wrong in one stream stops the others only if it must."""
+    for kind in kinds:
+        if run.failure or run.resumes_at or time.monotonic() > until:
+            return
+        _guarded(hub, opened, run, lambda kind=kind: pull_stream(hub, opened, opened.stream(kind), run, full=full))
+    for _ in range(2):  # a child may wait for a parent of a stream that comes before it
+        for kind in kinds:
+            if not (run.failure or run.resumes_at):
+                _guarded(hub, opened, run, lambda kind=kind: work_hints(hub, opened, opened.stream(kind), run))
+
+
+def pull_stream(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, full: bool = False) -> None:
+    """All pages of one stream since its cursor (from the beginning if full)."""
+    taken = _take(hub, opened.id, stream.kind)
+    if taken is None:
+        return
+    position, fence = taken
+    try:
+        for page in opened.connector.pull(stream.kind, None if full else position):
+            _save_page(hub, opened, stream, page, fence, run)
+    finally:
+        _leave(hub, opened.id, stream.kind, fence)
+
+
+def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog) -> None:
+    """Look again at remote records that something pointed to."""
+    with hub.read() as session:
+        due = session.execute(
+            select(Hint.id, Hint.remote_id)
+            .where(Hint.connection_id == opened.id, Hint.kind == stream.kind)
+            .where(or_(Hint.due_at.is_(None), Hint.due_at <= clock.now()))
+            .order_by(Hint.created_at)
+            .limit(HINTS_AT_ONCE)
+        ).all()
+    if not due:
+        return
+    page = opened.connector.fetch(stream.kind, [row.remote_id for row in due])
+
+    def work(session: Session) -> None:
+        # Taken out first: whatever has to be looked at once more leaves its hint anew, with a pause that grows.
+        failures = {hint.remote_id: hint.failures for hint in session.scalars(select(Hint).where(_ids(due)))}
+        session.execute(delete(Hint).where(_ids(due)))
+        items = merge(session, opened, stream, page.changes)
+        again = session.scalars(
+            select(Hint).where(Hint.connection_id == opened.id, Hint.kind == stream.kind, Hint.remote_id.in_(failures))
+        )
+        for hint in again:
+            hint.failures = failures[hint.remote_id] + 1
+            hint.due_at = pause(hint.failures)
+        run.count(session, items + _refusals(stream, page))
+
+    hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id)
+
+
+def _save_page(hub: Hub, opened: Opened, stream: Stream, page: Page, fence: int, run: RunLog) -> None:
+    """A page in slices; the cursor moves with the last one, when all of it is saved."""
+    slices = list(_slices(page.changes))
+    for position, changes in enumerate(slices):
+        is_last = position + 1 == len(slices)
+
+        def work(session: Session, changes: Sequence[Change] = changes, is_last: bool = is_last) -> None:
+            cursor = _mine(session, opened.id, stream.kind, fence)
+            items = merge(session, opened, stream, changes)
+            if is_last:
+                items += _refusals(stream, page)
+                if page.cursor is not None:
+                    cursor.cursor = page.cursor
+            cursor.lease_until = clock.now() + timedelta(seconds=PULL_LEASE_S)
+            run.count(session, items)
+
+        hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id)
+
+
+def _slices(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    if not changes:
+        yield ()
+    for start in range(0, len(changes), MAX_ROWS_PER_TRANSACTION):
+        yield changes[start : start + MAX_ROWS_PER_TRANSACTION]
+
+
+def _refusals(stream: Stream, page: Page) -> list[Item]:
+    return [
+        Item(
+            stream.kind,
+            "pull",
+            Status.REJECTED,
+            refused.label,
+            remote_id=refused.remote_id,
+            reason=refused.reason,
+            field=refused.field,
+        )
+        for refused in page.refused
+    ]
+
+
+def _guarded(hub: Hub, opened: Opened, run: RunLog, work: object) -> None:
+    """Run one stream's work; say in the run what stopped it."""
+    try:
+        work()  # type: ignore[operator]
+    except LeaseLost:
+        log.info("another worker has taken the stream over", connection=opened.name)
+    except ConfigurationFailure as failure:
+        hold(hub, opened.id, str(failure))
+        run.failure = str(failure)
+    except QuotaSpent as failure:
+        run.resumes_at = failure.resets_at or pause(6)
+        run.notice = str(failure)
+    except TemporaryFailure as failure:
+        run.failure = str(failure)
+    except ConnectorError as failure:
+        run.failure = str(failure)
+    except HubError:
+        raise
+    except Exception as failure:
+        log.error("pull failed", connection=opened.name, error=repr(failure), exc_info=failure)
+        run.failure = f"The connector failed with {type(failure).__name__}; the details are in the log."
+
+
+def _take(hub: Hub, connection_id: UUID, kind: str) -> tuple[Cursor | None, int] | None:
+    """Take the stream's one pull; None while another worker has it."""
+
+    def work(session: Session) -> tuple[Cursor | None, int] | None:
+        insert = upsert(session, StreamCursor).values(id=uuid7(), connection_id=connection_id, kind=kind, fence=0)
+        session.execute(insert.on_conflict_do_nothing(index_elements=["connection_id", "kind"]))  # type: ignore[attr-defined]
+        taken = session.execute(
+            update(StreamCursor)
+            .where(StreamCursor.connection_id == connection_id, StreamCursor.kind == kind)
+            .where(or_(StreamCursor.lease_until.is_(None), StreamCursor.lease_until <= database_now()))
+            .values(fence=StreamCursor.fence + 1, lease_until=database_now(plus_s=PULL_LEASE_S))
+            .returning(StreamCursor.cursor, StreamCursor.fence)
+            .execution_options(synchronize_session=False)
+        ).one_or_none()
+        return None if taken is None else (taken.cursor, taken.fence)
+
+    return hub.transact(work)
+
+
+def _mine(session: Session, connection_id: UUID, kind: str, fence: int) -> StreamCursor:
+    cursor = session.scalar(
+        select(StreamCursor)
+        .where(StreamCursor.connection_id == connection_id, StreamCursor.kind == kind, StreamCursor.fence == fence)
+        .with_for_update()
+    )
+    if cursor is None:
+        raise LeaseLost
+    return cursor
+
+
+def _leave(hub: Hub, connection_id: UUID, kind: str, fence: int) -> None:
+    def work(session: Session) -> None:
+        session.execute(
+            update(StreamCursor)
+            .where(StreamCursor.connection_id == connection_id, StreamCursor.kind == kind)
+            .where(StreamCursor.fence == fence)
+            .values(lease_until=None, pulled_at=clock.now())
+            .execution_options(synchronize_session=False)
+        )
+        session.execute(
+            update(Connection)
+            .where(Connection.id == connection_id)
+            .values(pulled_at=clock.now())
+            .execution_options(synchronize_session=False)
+        )
+
+    hub.transact(work)
+
+
+def _ids(rows: Sequence[object]) -> object:
+    return Hint.id.in_([row.id for row in rows])  # type: ignore[attr-defined]

@@ -1,0 +1,96 @@
+"""What is set aside for a person, and what a person can do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from hub.core import audit
+from hub.core.errors import NotFound, RuleBroken
+from hub.core.outbox import Link
+
+
+def parked_links(
+    session: Session, connection_id: UUID | None = None, *, limit: int = 100, after: UUID | None = None
+) -> Sequence[Link]:
+    """Links that wait for a person, in a fixed order for paging."""
+    query = select(Link).where(Link.parked.is_not(None), Link.ignored.is_(None)).order_by(Link.id).limit(limit)
+    if connection_id is not None:
+        query = query.where(Link.connection_id == connection_id)
+    if after is not None:
+        query = query.where(Link.id > after)
+    return session.scalars(query).all()
+
+
+def retry_links(session: Session, ids: Sequence[UUID]) -> int:
+    """Owe these again as the records are now. Returns how many there were."""
+    links = session.scalars(select(Link).where(Link.id.in_(ids)).order_by(Link.id).with_for_update()).all()
+    for link in links:
+        link.parked = link.parked_field = link.parked_remedy = link.parked_at = None
+        link.ignored, link.due_at, link.failures, link.waiting_for = None, None, 0, None
+        link.wanted += 1
+        session.info.setdefault("owed", set()).add(link.connection_id)
+    audit.note(session, "retry", "link", None, links=[str(link.id) for link in links])
+    return len(links)
+
+
+def retry_all(session: Session, connection_id: UUID | None = None) -> int:
+    """Owe again everything that is parked."""
+    query = select(Link.id).where(Link.parked.is_not(None), Link.ignored.is_(None))
+    if connection_id is not None:
+        query = query.where(Link.connection_id == connection_id)
+    return retry_links(session, session.scalars(query).all())
+
+
+def ignore_link(session: Session, link_id: UUID, reason: str) -> Link:
+    """Decide that a record is not to be sent, and why. It comes back with a retry."""
+    if not reason.strip():
+        raise RuleBroken("Say why it is to be ignored.", fields={"reason": "must not be empty"})
+    link = get_link(session, link_id)
+    link.ignored, link.lease_until = reason.strip(), None
+    audit.note(session, "ignore", "link", link.id, reason=reason.strip())
+    return link
+
+
+def unlink(session: Session, link_id: UUID) -> None:
+    """Forget which remote record one of ours is; the next send looks for it, or creates it."""
+    link = get_link(session, link_id)
+    if link.attempt_id is not None:
+        raise RuleBroken("A send of this record has no answer yet; wait until it is resolved.", code="link-busy")
+    audit.note(session, "unlink", "link", link.id, remote_id=link.remote_id)
+    link.remote_id = link.remote_version = link.sent = link.seen = None
+
+
+def relink(session: Session, link_id: UUID, remote_id: str) -> Link:
+    """Say which remote record one of ours is. Raises RuleBroken when another one has it."""
+    link = get_link(session, link_id)
+    other = session.scalar(
+        select(Link).where(
+            Link.connection_id == link.connection_id,
+            Link.kind == link.kind,
+            Link.remote_id == remote_id,
+            Link.id != link.id,
+        )
+    )
+    if other is not None:
+        raise RuleBroken(f"{remote_id} is linked to “{other.label}” already.", fields={"remote_id": "is taken"})
+    audit.note(session, "relink", "link", link.id, remote_id=[link.remote_id, remote_id])
+    link.remote_id, link.remote_version, link.sent, link.seen = remote_id, None, None, None
+    link.wanted += 1
+    session.execute(
+        update(Link)
+        .where(Link.waiting_for == link.id)
+        .values(waiting_for=None)
+        .execution_options(synchronize_session=False)
+    )
+    return link
+
+
+def get_link(session: Session, link_id: UUID) -> Link:
+    link = session.get(Link, link_id, with_for_update=True)
+    if link is None:
+        raise NotFound(f"There is no link with id {link_id}.")
+    return link

@@ -1,0 +1,122 @@
+"""Sends that have no answer: found out what became of them, before anything newer of the record leaves.
+
+Within the life of the vendor's keys the identical batch is simply repeated. Otherwise nothing but a look is allowed
+until the call has certainly ended over there (slow is not dead); then what is found is adopted, and what is certainly
+not there is owed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hub.core import clock
+from hub.core.errors import ConnectorError, PermanentFailure
+from hub.core.outbox import Link
+from hub.sync.claim import heartbeat, release, write
+from hub.sync.connector import Found, Op, Outcome, Status, Stream
+from hub.sync.models import Attempt, Batch
+from hub.sync.runs import RunLog
+from hub.sync.send import deliver, lease_batch, sending_of, settle_batch
+from hub.sync.settle import pause
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+    from hub.sync.connections import Opened
+
+
+Leased = tuple[Batch, list[Attempt], dict[UUID, Link]]
+
+
+def resolve(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run: RunLog) -> None:
+    """Resolve the batches that these links' open attempts belong to, each once, by one worker."""
+    with hub.read() as session:
+        batch_ids = session.scalars(
+            select(Attempt.batch_id).where(Attempt.id.in_([link.attempt_id for link in links])).distinct()
+        ).all()
+    for batch_id in batch_ids:
+        leased = lease_batch(hub, batch_id)
+        if leased is None:
+            continue
+        batch, attempts, owned = leased
+        if stream.keyed and clock.now() < batch.created_at + timedelta(seconds=stream.key_life_s):
+            _repeat(hub, opened, stream, leased, run)
+        elif clock.now() < batch.created_at + timedelta(seconds=opened.connector.call_timeout_s):
+            _wait(hub, batch, owned, opened.connector.call_timeout_s)
+        else:
+            _look(hub, opened, stream, batch, attempts, owned, run)
+
+
+def _repeat(hub: Hub, opened: Opened, stream: Stream, leased: Leased, run: RunLog) -> None:
+    """The same call with the same key and body: answered with the first answer, or carried out now."""
+    batch, attempts, links = leased
+    try:
+        deliver(hub, opened, stream, batch, run, replay=True)
+    except PermanentFailure:
+        _look(hub, opened, stream, batch, attempts, links, run)
+
+
+def _wait(hub: Hub, batch: Batch, links: dict[UUID, Link], timeout_s: float) -> None:
+    """The call may still be running over there."""
+    until = batch.created_at + timedelta(seconds=timeout_s)
+
+    def work(session: Session) -> None:
+        release(session, list(links.values()), due_at=until)
+        session.get_one(Batch, batch.id).lease_until = None
+
+    hub.transact(work)
+
+
+def _look(
+    hub: Hub,
+    opened: Opened,
+    stream: Stream,
+    batch: Batch,
+    attempts: Sequence[Attempt],
+    links: dict[UUID, Link],
+    run: RunLog,
+) -> None:
+    unanswered = [attempt for attempt in attempts if attempt.answered_at is None]
+    creates = [sending_of(attempt) for attempt in unanswered if attempt.op == Op.CREATE]
+    try:
+        with heartbeat(hub, list(links.values())):
+            found = list(opened.connector.find(stream.kind, creates)) if creates else []
+    except ConnectorError:
+        _wait(hub, batch, links, (pause(3) - batch.created_at).total_seconds())
+        return
+    outcomes = {attempt.ref: _verdict(attempt, found) for attempt in unanswered}
+    settle_batch(hub, batch, unanswered, links, outcomes, run)
+    _owe_again(hub, unanswered, outcomes, links)
+
+
+def _verdict(attempt: Attempt, found: Sequence[Found]) -> Outcome:
+    """Adopt the one that is ours; ask a person about several; else it is certainly not there."""
+    ours = [item for item in found if item.ref == attempt.ref and item.ours]
+    if len(ours) == 1:
+        return Outcome(attempt.ref, Status.CREATED, ours[0].remote_id, ours[0].remote_version)
+    if ours:
+        listed = ", ".join(item.remote_id for item in ours)
+        return Outcome(
+            attempt.ref,
+            Status.REJECTED,
+            reason=f"After a lost answer there are several of it over there: {listed}.",
+            remedy="Remove what is too much over there, then link the right one with `hub link relink`.",
+        )
+    # An update that was lost is simply sent again: its fields are absolute, and nothing newer has left meanwhile.
+    return Outcome(attempt.ref, Status.DEFERRED, reason="It did not arrive and is sent again.", until=clock.now())
+
+
+def _owe_again(hub: Hub, attempts: Sequence[Attempt], outcomes: dict[str, Outcome], links: dict[UUID, Link]) -> None:
+    again = [links[a.link_id] for a in attempts if outcomes[a.ref].status == Status.DEFERRED]
+
+    def work(session: Session) -> None:
+        for link in again:
+            write(session, link, due_at=None, failures=0)
+
+    if again:
+        hub.transact(work)

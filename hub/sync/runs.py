@@ -1,0 +1,225 @@
+"""Runs: one piece of work of a connection, and what came of every record it read.
+
+Counts are saved in the transaction that settles the records they count, so a crash loses none, and the database refuses
+counts that do not add up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from hub.core import clock
+from hub.core.database import uuid7
+from hub.core.outbox import Link
+from hub.sync.connector import Status
+from hub.sync.models import Run, RunItem, RunStatus
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+    from hub.sync.connections import Opened
+
+_COLUMN = {
+    Status.CREATED: "created",
+    Status.UPDATED: "updated",
+    Status.UNCHANGED: "unchanged",
+    Status.DELETED: "deleted",
+    Status.REJECTED: "rejected",
+    Status.CONFLICT: "conflicts",
+    Status.DEFERRED: "deferred",
+    Status.UNCERTAIN: "deferred",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one record."""
+
+    kind: str
+    direction: str
+    status: Status
+    label: str = ""
+    record_id: UUID | None = None
+    remote_id: str | None = None
+    reason: str = ""
+    field: str = ""
+    remedy: str = ""
+    differences: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A finished run, as commands and the API show it."""
+
+    id: UUID | None
+    connection: str
+    status: str
+    headline: str
+    counts: dict[str, int]
+    api_calls: int
+    started_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def ok(self) -> bool:
+        return self.status == RunStatus.SUCCESS
+
+
+@dataclass
+class RunLog:
+    """A run while it goes on. Its row is written with the first record, so that looking and finding nothing leaves
+    none, unless `always` says that somebody asked for this run."""
+
+    hub: Hub
+    opened: Opened
+    direction: str
+    trigger: str
+    actor: str
+    kinds: Sequence[str]
+    id: UUID = field(default_factory=uuid7)
+    started_at: datetime = field(default_factory=clock.now)
+    written: bool = False
+    failure: str = ""
+    notice: str = ""
+    resumes_at: datetime | None = None
+    waiting: dict[UUID, Item] = field(default_factory=dict)
+    """Links that were put to sleep until their parent is there; a wait that ends within the run is no result."""
+
+    def open(self) -> None:
+        """Write the row now."""
+        self.hub.transact(self._write)
+        self.written = True
+
+    def count(self, session: Session, items: Sequence[Item]) -> None:
+        """Save what became of records, in the transaction that settles them."""
+        if not items:
+            return
+        if not self.written and session.get(Run, self.id) is None:
+            self._write(session)
+        counted = Counter(_COLUMN[item.status] for item in items)
+        session.execute(
+            update(Run)
+            .where(Run.id == self.id)
+            .values(
+                records_read=Run.records_read + len(items),
+                **{name: getattr(Run, name) + number for name, number in counted.items()},
+            )
+            .execution_options(synchronize_session=False)
+        )
+        session.execute(insert(RunItem), [self._row(item) for item in items])
+
+    def finish(self) -> RunSummary:
+        """Close the run with the status its counts deserve."""
+
+        def work(session: Session) -> RunSummary:
+            self.count(session, self._still_waiting(session))
+            run = session.get(Run, self.id, with_for_update=True)
+            if run is None:
+                return RunSummary(None, self.opened.name, "success", "", _no_counts(), 0, self.started_at, clock.now())
+            run.ended_at, run.resumes_at = clock.now(), self.resumes_at
+            run.api_calls = getattr(self.opened.connector.context.http, "calls", 0)
+            run.status, run.headline = _verdict(session, run, self.failure, self.notice)
+            return summary(run)
+
+        return self.hub.transact(work)
+
+    def _still_waiting(self, session: Session) -> list[Item]:
+        links = session.scalars(select(Link).where(Link.id.in_(self.waiting), Link.wanted > Link.done))
+        return [
+            replace(self.waiting[link.id], status=Status.REJECTED, reason=link.parked)
+            if link.parked
+            else replace(self.waiting[link.id], reason="It waits for a record it refers to.")
+            for link in links
+        ]
+
+    def _write(self, session: Session) -> None:
+        session.add(
+            Run(
+                id=self.id,
+                connection_id=self.opened.id,
+                connection_name=self.opened.name,
+                direction=self.direction,
+                kinds=list(self.kinds),
+                trigger=self.trigger,
+                actor=self.actor,
+                status=RunStatus.RUNNING,
+                started_at=self.started_at,
+            )
+        )
+        session.flush()
+
+    def _row(self, item: Item) -> dict[str, Any]:
+        return {
+            "id": uuid7(),
+            "run_id": self.id,
+            "kind": item.kind,
+            "direction": item.direction,
+            "record_id": item.record_id,
+            "remote_id": item.remote_id,
+            "label": item.label,
+            "outcome": str(item.status),
+            "reason": item.reason,
+            "field": item.field,
+            "remedy": item.remedy,
+            "differences": item.differences,
+            "happened_at": clock.now(),
+        }
+
+
+def counts_of(run: Run) -> dict[str, int]:
+    """The counts of a run under the names everyone uses."""
+    return {
+        "read": run.records_read,
+        "created": run.created,
+        "updated": run.updated,
+        "unchanged": run.unchanged,
+        "deleted": run.deleted,
+        "rejected": run.rejected,
+        "deferred": run.deferred,
+        "conflicts": run.conflicts,
+    }
+
+
+def summary(run: Run) -> RunSummary:
+    return RunSummary(
+        id=run.id,
+        connection=run.connection_name,
+        status=str(run.status),
+        headline=run.headline,
+        counts=counts_of(run),
+        api_calls=run.api_calls,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+    )
+
+
+def _no_counts() -> dict[str, int]:
+    return dict.fromkeys(("read", "created", "updated", "unchanged", "deleted", "rejected", "deferred", "conflicts"), 0)
+
+
+def _verdict(session: Session, run: Run, failure: str, notice: str) -> tuple[RunStatus, str]:
+    """Success only if nothing is missing; the headline is the first thing that went wrong."""
+    if failure:
+        return RunStatus.FAILED, failure
+    if notice:
+        return RunStatus.DEFERRED, notice
+    for names, status in (
+        (("rejected", "conflict"), RunStatus.PARTIAL),
+        (("uncertain", "deferred"), RunStatus.DEFERRED),
+    ):
+        first = session.execute(
+            select(RunItem.label, RunItem.reason)
+            .where(RunItem.run_id == run.id, RunItem.outcome.in_(names))
+            .order_by(RunItem.id)
+            .limit(1)
+        ).one_or_none()
+        if first is not None:
+            return status, f"{first.label}: {first.reason}" if first.label else first.reason
+    return RunStatus.SUCCESS, ""

@@ -1,0 +1,263 @@
+"""What an outcome makes of a link: one transaction per batch, refused by the fence when the link is no longer ours."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from hub.core import clock
+from hub.core.database import uuid7
+from hub.core.outbox import Link, Subscription, owe, upsert
+from hub.sync.claim import write
+from hub.sync.connector import Outcome, Ref, Status
+from hub.sync.models import Attempt
+from hub.sync.runs import Item, RunLog
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+    from hub.sync.connections import Opened
+
+DELIVERED = (Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.DELETED)
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 900.0
+
+
+def pause(failures: int, retry_after_s: float | None = None) -> datetime:
+    """When to try again: what the other side asks for, else full jitter under a doubling ceiling."""
+    ceiling = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(failures, 12))
+    return clock.now() + timedelta(seconds=max(retry_after_s or 0, random.uniform(0.5, ceiling)))  # noqa: S311
+
+
+def settle(
+    session: Session, links: Mapping[UUID, Link], attempts: Sequence[Attempt], outcomes: Mapping[str, Outcome]
+) -> list[Item]:
+    """Close the attempts of one batch by their outcomes, matched by ref. Returns what to count."""
+    taken = _taken_remote_ids(session, attempts, outcomes)
+    items: list[Item] = []
+    for attempt in attempts:
+        link = links[attempt.link_id]
+        outcome = outcomes.get(attempt.ref) or Outcome(
+            attempt.ref, Status.UNCERTAIN, reason="The answer says nothing of this record."
+        )
+        if outcome.remote_id is not None and taken.get(outcome.remote_id, link.id) != link.id:
+            outcome = Outcome(
+                attempt.ref,
+                Status.REJECTED,
+                reason=f"{outcome.remote_id} over there is linked to another record of the hub already.",
+                remedy="Unlink one of the two with `hub link unlink`.",
+            )
+        _close(session, attempt, outcome)
+        values = _consequences(link, attempt, outcome)
+        if not write(session, link, **values):
+            _refused_by_fence(session, link)
+        elif outcome.status in DELIVERED:
+            wake_children(session, link.id)
+        elif outcome.status == Status.REJECTED:
+            park_children(session, link.id, attempt.label, outcome.reason)
+        items.append(_counted(link, attempt, outcome))
+    return items
+
+
+def settle_unchanged(hub: Hub, links: Sequence[tuple[Link, Item]], revisions: Mapping[UUID, int], run: RunLog) -> None:
+    """Nothing differs from what is there: delivered, without a call."""
+    if not links:
+        return
+
+    def work(session: Session) -> None:
+        for link, _ in links:
+            revision = revisions.get(link.record_id, link.revision) if link.record_id else link.revision
+            write(session, link, done=link.wanted, revision=revision, lease_until=None, failures=0, due_at=None)
+        run.count(session, [item for _, item in links])
+
+    hub.transact(work)
+
+
+def park(hub: Hub, link: Link, reason: str, field: str, item: Item, run: RunLog, remedy: str = "") -> None:
+    """Set a link aside for a person, with the reason and the field that is wrong."""
+
+    def work(session: Session) -> None:
+        write(session, link, **_parking(reason, field, remedy), label=item.label)
+        park_children(session, link.id, item.label, reason)
+        run.count(session, [replace(item, reason=reason, field=field, remedy=remedy)])
+
+    hub.transact(work)
+
+
+def wait_for_parents(hub: Hub, opened: Opened, link: Link, parent: Ref, label: str, run: RunLog) -> None:
+    """Let a link sleep until its parent is there; a parent that has no link yet is owed now, because of this child.
+
+    The parent is looked at once more, locked, before going to sleep: it may have been settled meanwhile.
+    """
+
+    def work(session: Session) -> None:
+        item = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id)
+        subscription = opened.subscriptions.get(parent.kind)
+        if subscription is None or not subscription.pushes:
+            reason = f"It needs {parent.kind} over there, which this connection does not send."
+            write(session, link, **_parking(reason, "", "Switch that stream on."), label=label)
+            run.count(session, [replace(item, status=Status.REJECTED, reason=reason)])
+            return
+        row = _parent_link(session, subscription, parent)
+        if row.remote_id is not None:
+            write(session, link, lease_until=None, label=label)
+            return
+        if row.parked or row.ignored:
+            reason = f"{row.label or parent.kind} has to be mended first: {row.parked or row.ignored}"
+            write(session, link, **_parking(reason, "", ""), waiting_for=row.id, label=label)
+            run.count(session, [replace(item, status=Status.REJECTED, reason=reason)])
+            return
+        write(session, link, waiting_for=row.id, lease_until=None, label=label)
+
+    hub.transact(work)
+    run.waiting[link.id] = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id)
+
+
+def wake_children(session: Session, parent_id: UUID) -> None:
+    """Those that waited for this record are due."""
+    session.execute(
+        update(Link)
+        .where(Link.waiting_for == parent_id)
+        .values(waiting_for=None, parked=None, parked_at=None, due_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def park_children(session: Session, parent_id: UUID, label: str, reason: str) -> None:
+    """Those that wait for a record that cannot go are set aside with it, and come back with it."""
+    session.execute(
+        update(Link)
+        .where(Link.waiting_for == parent_id, Link.parked.is_(None))
+        .values(parked=f"{label} has to be mended first: {reason}", parked_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _parent_link(session: Session, subscription: Subscription, parent: Ref) -> Link:
+    wanted = select(Link).where(
+        Link.connection_id == subscription.connection_id,
+        Link.kind == parent.kind,
+        Link.record_id == parent.id,
+        Link.part == parent.part,
+    )
+    row = session.scalar(wanted.with_for_update().execution_options(populate_existing=True))
+    if row is None:
+        if parent.part:
+            _insert_part(session, subscription, parent)
+        else:
+            owe(session, subscription, [parent.id], needed=True)
+        row = session.scalar(wanted.execution_options(populate_existing=True))
+    if row is None:
+        raise LookupError(f"the {parent.kind} record {parent.id} is gone")
+    return row
+
+
+def _insert_part(session: Session, subscription: Subscription, parent: Ref) -> None:
+    statement: Any = upsert(session, Link).values(
+        id=uuid7(),
+        connection_id=subscription.connection_id,
+        kind=parent.kind,
+        record_id=parent.id,
+        part=parent.part,
+        wanted=1,
+        done=0,
+        changed_at=clock.now(),
+    )
+    session.execute(statement.on_conflict_do_nothing(index_elements=["connection_id", "kind", "record_id", "part"]))
+
+
+def _parking(reason: str, field: str, remedy: str) -> dict[str, Any]:
+    return {
+        "parked": reason,
+        "parked_field": field or None,
+        "parked_remedy": remedy or None,
+        "parked_at": clock.now(),
+        "lease_until": None,
+    }
+
+
+def _consequences(link: Link, attempt: Attempt, outcome: Outcome) -> dict[str, Any]:
+    """The new values of a link, by outcome. A definite answer ends the attempt and changes the next key."""
+    answered: dict[str, Any] = {
+        "attempt_id": None,
+        "lease_until": None,
+        "key_number": link.key_number + 1,
+        "label": attempt.label,
+    }
+    if outcome.status in DELIVERED:
+        return answered | {
+            "remote_id": outcome.remote_id or link.remote_id,
+            "remote_version": outcome.remote_version or link.remote_version,
+            "sent": {**(link.sent or {}), **attempt.mapped},
+            "done": attempt.wanted,
+            "revision": attempt.revision,
+            "failures": 0,
+            "due_at": None,
+            "parked": None,
+            "parked_field": None,
+            "parked_remedy": None,
+            "parked_at": None,
+            "findings": [asdict(finding) for finding in outcome.findings] or None,
+        }
+    if outcome.status in (Status.REJECTED, Status.CONFLICT):
+        return answered | _parking(outcome.reason, outcome.field, outcome.remedy) | {"due_at": None}
+    due = {"due_at": outcome.until or pause(link.failures), "failures": link.failures + 1, "lease_until": None}
+    if outcome.status == Status.UNCERTAIN:
+        return due  # the attempt stays open: it is resolved before anything newer leaves
+    return answered | due
+
+
+def _close(session: Session, attempt: Attempt, outcome: Outcome) -> None:
+    answered_at = None if outcome.status == Status.UNCERTAIN else clock.now()
+    status = "" if answered_at is None else str(outcome.status)
+    session.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt.id)
+        .values(status=status, reason=outcome.reason, answered_at=answered_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _refused_by_fence(session: Session, link: Link) -> None:
+    """Somebody else has the link: what we did may be newer than what they know, so the truth is read again."""
+    session.execute(
+        update(Link)
+        .where(Link.id == link.id)
+        .values(wanted=Link.wanted + 1, seen=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _taken_remote_ids(
+    session: Session, attempts: Sequence[Attempt], outcomes: Mapping[str, Outcome]
+) -> dict[str, UUID]:
+    remote_ids = [outcome.remote_id for outcome in outcomes.values() if outcome.remote_id]
+    if not attempts or not remote_ids:
+        return {}
+    mine = session.execute(select(Link.connection_id, Link.kind).where(Link.id == attempts[0].link_id)).one()
+    rows = session.execute(
+        select(Link.remote_id, Link.id).where(
+            Link.connection_id == mine.connection_id, Link.kind == mine.kind, Link.remote_id.in_(remote_ids)
+        )
+    )
+    return {row.remote_id: row.id for row in rows}
+
+
+def _counted(link: Link, attempt: Attempt, outcome: Outcome) -> Item:
+    return Item(
+        kind=link.kind,
+        direction="push",
+        status=outcome.status,
+        label=attempt.label,
+        record_id=link.record_id,
+        remote_id=outcome.remote_id or link.remote_id,
+        reason=outcome.reason or "; ".join(finding.text for finding in outcome.findings),
+        field=outcome.field,
+        remedy=outcome.remedy,
+        differences={"sent": attempt.body},
+    )
