@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from hub.sync.connector import Log
-
 
 @dataclass(frozen=True, slots=True)
 class PluginContext:
@@ -25,5 +23,5 @@ class PluginContext:
     http: Any
     external_id: Callable[[str, UUID], str | None]
     idempotency_key: str
-    log: Log
+    log: Any
     transact: Callable[..., Any]
