@@ -39,8 +39,8 @@ from hub.imports.layouts import ColumnMap
 
 HOURS_IN_A_DAY: Final = 24
 HOURS_IN_A_WORKING_DAY: Final = 8
-MOST_HOURS: Final = 10_000
-"""About five years of one person. More is a slip of the decimal mark."""
+MOST_HOURS: Final = 1_600
+"""200 working days, about a year of one person. More is a sum or a slip of the decimal mark."""
 
 _STEP_SECONDS: Final = 36
 _SATURDAY: Final = 5
@@ -87,11 +87,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class GoodRow:
-    """A row of the file that can be imported, as one block of work or, spread, as several."""
+    """A row of the file that can be imported, as one block of work or, spread, as several.
+
+    external_id: the row's own; that of a part ends in #1, #2, ... given_id: the file has a column for it.
+    """
 
     source: CsvRow
     hours: Fraction
     entries: tuple[TimeRow, ...]
+    external_id: str
+    given_id: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +209,7 @@ class _TimeRowReader:
             for number, (on, seconds) in enumerate(days, start=1)
         )
         assert hours is not None
-        return GoodRow(row, hours, entries)
+        return GoodRow(row, hours, entries, external_id, given_id=bool(given_id))
 
     def _given_id(self, cells: _RowCells) -> str:
         parts = self.columns.cells("external_id", cells.row.cells)
@@ -308,7 +313,7 @@ class _RowCells:
         return rate
 
     def currency(self) -> str:
-        text = self.text("currency")
+        text = self.text("currency").rpartition(" - ")[2]  # Harvest writes “Euro - EUR”
         try:
             return currency_code(text) if text else ""
         except RuleBroken:

@@ -80,6 +80,10 @@ def test_a_row_is_a_block_of_work_in_whole_seconds():
     assert (entry.billable, entry.approved, entry.rate, entry.currency) == (False, None, Decimal("80.00"), "EUR")
 
 
+def test_a_currency_may_have_its_name_before_its_code():
+    assert read_row(currency="Euro - EUR").entries[0].currency == "EUR"
+
+
 def test_without_a_date_the_start_is_the_day():
     assert days(read_row(date="", start="2026-03-01")) == [("2026-03-01", Decimal("1.5"))]
 
@@ -94,7 +98,7 @@ def test_without_a_date_the_start_is_the_day():
         ({"start": "2026-03-03"}, ["line 2, date: “2026-03-02” is before the start, 2026-03-03"]),
         ({"hours": "0"}, ["line 2, hours: “0” is not above zero"]),
         ({"hours": "-1"}, ["line 2, hours: “-1” is not above zero"]),
-        ({"hours": "10000.01"}, ["line 2, hours: “10000.01” is more than one row can hold, which is 10000 hours"]),
+        ({"hours": "1600.01"}, ["line 2, hours: “1600.01” is more than one row can hold, which is 1600 hours"]),
         (
             {"hours": "0.3333"},  # 1,199.88 s
             ["line 2, hours: “0.3333” is no whole number of seconds; write two decimals, or h:mm:ss"],

@@ -84,13 +84,21 @@ def create_task(
     session: Session, *, project_id: UUID, name: str, service_id: UUID | None = None, billable: bool = True
 ) -> Task:
     """A new task of a project. Raises RuleBroken when the project has one of this name."""
+    return create_tasks(session, project_id, [name], service_id=service_id, billable=billable)[0]
+
+
+def create_tasks(
+    session: Session, project_id: UUID, names: Sequence[str], *, service_id: UUID | None = None, billable: bool = True
+) -> list[Task]:
+    """New tasks of a project, in the order of their names. Raises RuleBroken when one has the name already."""
     get_project(session, project_id)
-    if session.scalar(select(Task.id).where(Task.project_id == project_id, Task.name == name)) is not None:
-        raise RuleBroken(f"The project has a task called “{name}” already.", fields={"name": "is taken"})
-    task = Task(project_id=project_id, name=name, service_id=service_id, billable=billable)
-    session.add(task)
-    announce(session, "tasks", [task.id])
-    return task
+    taken = session.scalar(select(Task.name).where(Task.project_id == project_id, Task.name.in_(names)).limit(1))
+    if taken is not None:
+        raise RuleBroken(f"The project has a task called “{taken}” already.", fields={"name": "is taken"})
+    tasks = [Task(project_id=project_id, name=name, service_id=service_id, billable=billable) for name in names]
+    session.add_all(tasks)
+    announce(session, "tasks", [task.id for task in tasks])
+    return tasks
 
 
 def get_task(session: Session, task_id: UUID) -> Task:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from hub.core import clock
@@ -17,39 +18,52 @@ from hub.core.outbox import announce
 from hub.core.people.service import get_person
 from hub.core.projects.service import get_task
 from hub.core.records import TimeEntryRecord
-from hub.core.timesheets.models import TimeEntry, TimeStatus
+from hub.core.timesheets.models import ImportBatch, TimeEntry, TimeStatus
 from hub.core.timesheets.rules import EDITABLE, check_seconds, next_status
 
 
-def record_time(
-    session: Session,
-    *,
-    task_id: UUID,
-    person_id: UUID,
-    worked_on: date,
-    seconds: int,
-    note: str = "",
-    billable: bool | None = None,
-    external_id: str | None = None,
-    import_batch_id: UUID | None = None,
-) -> TimeEntry:
-    """A new block of work. billable: unless said, as the task is. Raises NotFound, RuleBroken."""
-    task = get_task(session, task_id)
-    entry = TimeEntry(
-        project_id=task.project_id,
-        task_id=task.id,
-        person_id=get_person(session, person_id).id,
-        worked_on=worked_on,
-        seconds=check_seconds(seconds),
-        note=note.strip(),
-        billable=task.billable if billable is None else billable,
-        status=TimeStatus.OPEN,
-        external_id=external_id,
-        import_batch_id=import_batch_id,
-    )
-    session.add(entry)
-    announce(session, "time_entries", [entry.id])
-    return entry
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of work to be recorded. billable: unless said, as the task is."""
+
+    task_id: UUID
+    person_id: UUID
+    worked_on: date
+    seconds: int
+    note: str = ""
+    billable: bool | None = None
+    external_id: str | None = None
+    import_batch_id: UUID | None = None
+
+
+def record_time(session: Session, **values: Any) -> TimeEntry:
+    """A new block of work; values: the fields of Block. Raises NotFound, RuleBroken."""
+    return record_blocks(session, [Block(**values)])[0]
+
+
+def record_blocks(session: Session, blocks: Sequence[Block]) -> list[TimeEntry]:
+    """New blocks of work, at most 200 in a transaction. Raises NotFound, RuleBroken; then none is recorded."""
+    tasks = {task_id: get_task(session, task_id) for task_id in {block.task_id for block in blocks}}
+    for person_id in {block.person_id for block in blocks}:
+        get_person(session, person_id)
+    entries = [
+        TimeEntry(
+            project_id=tasks[block.task_id].project_id,
+            task_id=block.task_id,
+            person_id=block.person_id,
+            worked_on=block.worked_on,
+            seconds=check_seconds(block.seconds),
+            note=block.note.strip(),
+            billable=tasks[block.task_id].billable if block.billable is None else block.billable,
+            status=TimeStatus.OPEN,
+            external_id=block.external_id,
+            import_batch_id=block.import_batch_id,
+        )
+        for block in blocks
+    ]
+    session.add_all(entries)
+    announce(session, "time_entries", [entry.id for entry in entries])
+    return entries
 
 
 def change_time(session: Session, entry_id: UUID, **values: Any) -> TimeEntry:
@@ -108,10 +122,16 @@ def reject_time(session: Session, ids: Sequence[UUID], *, reason: str) -> list[T
     return entries
 
 
+def counts() -> ColumnElement[bool]:
+    """Which entries count: all but those of an import that is not complete yet, or is being undone."""
+    published = select(ImportBatch.id).where(ImportBatch.published_at.is_not(None))
+    return or_(TimeEntry.import_batch_id.is_(None), TimeEntry.import_batch_id.in_(published))
+
+
 def unapproved_ids(session: Session, *, after: UUID | None = None, limit: int = 200) -> Sequence[UUID]:
     """Ids of entries that are not approved yet, in order, for working through them in slices."""
     waiting = (TimeStatus.OPEN, TimeStatus.SUBMITTED)
-    query = select(TimeEntry.id).where(TimeEntry.status.in_(waiting)).order_by(TimeEntry.id).limit(limit)
+    query = select(TimeEntry.id).where(TimeEntry.status.in_(waiting), counts()).order_by(TimeEntry.id).limit(limit)
     return session.scalars(query.where(TimeEntry.id > after) if after else query).all()
 
 
