@@ -36,6 +36,7 @@ from hub.core.records import (
     TaxGroup,
     TimeEntryRecord,
 )
+from hub.http import HttpClient, failure_for
 from hub.sync.connector import (
     Batch,
     Change,
@@ -81,6 +82,7 @@ __all__ = [
     "Finding",
     "Found",
     "Hint",
+    "HttpClient",
     "InvoiceLineRecord",
     "InvoiceRecord",
     "Limit",
@@ -113,6 +115,7 @@ __all__ = [
     "WebhookRejected",
     "currency_code",
     "exponent",
+    "failure_for",
     "hookimpl",
     "money_text",
     "rounded",
