@@ -15,10 +15,11 @@ from hub.sdk import RuleBroken
 from hub.sdk.tables import circumstances, now, uuid7
 from plugins.partner_portal.conflicts import (
     Conflict,
+    Customer,
     Registration,
     Result,
     conflicts_of,
-    customer_of,
+    keys_of,
 )
 from plugins.partner_portal.models import COMPARED, Deal, DealEvidence, Partner, Precheck, registration_of
 from plugins.partner_portal.rules import State
@@ -94,31 +95,23 @@ def store_evidence(session: Session, deal: Deal, found: Iterable[Found], *, foun
 
 
 def precheck(
-    session: Session,
-    partner: Partner,
-    *,
-    customer_name: str,
-    customer_country: str,
-    products: Sequence[str],
-    today: date,
-    deal_type: str = "new",
-    **facts: str,
+    session: Session, partner: Partner, customer: Customer, products: Sequence[str], *, today: date
 ) -> Availability:
-    """Whether a customer is free for these product families. facts: what `conflicts.customer_of` takes besides.
+    """Whether a customer is free for these product families.
 
     Logged, and limited to PRECHECKS_PER_HOUR for one partner. Raises RuleBroken (quota-exceeded).
     """
     _spend_one(session, partner)
-    customer = customer_of(name=customer_name, country=customer_country, **facts)
     ours = Registration(uuid7(), partner.id, State.DRAFT, None, None, frozenset(products), customer)
-    found = _found(session, ours, deal_type=deal_type, today=today)
-    answer = _answer(item.conflict for item in found if item.conflict.other.partner_id != partner.id)
+    found = _found(session, ours, deal_type="new", today=today)
+    others = [item for item in found if item.other.partner_id != partner.id]
+    answer = verdict_of(others)
     session.add(
         Precheck(
             partner_id=partner.id,
             actor=circumstances(session).actor,
             asked_at=now(),
-            customer_name=customer_name,
+            customer_name=customer.name,
             customer_domain=customer.domain,
             answer=answer,
         )
@@ -127,11 +120,23 @@ def precheck(
     return Availability(answer, own)
 
 
-def _answer(conflicts: Iterable[Conflict]) -> str:
-    results = list(conflicts)
-    if any(conflict.blocks for conflict in results):
+def verdict_of(found: Iterable[Found]) -> str:
+    """Conflicts in one word: clear, possible or taken."""
+    items = list(found)
+    if any(item.conflict.blocks for item in items):
         return "taken"
-    return "possible" if any(conflict.result is Result.POSSIBLE_MATCH for conflict in results) else "clear"
+    return "possible" if any(item.conflict.result is Result.POSSIBLE_MATCH for item in items) else "clear"
+
+
+def own_deals_with(session: Session, partner: Partner, customer: Customer, *, but: Deal) -> list[Deal]:
+    """The partner's other deals with this customer, whatever became of them; newest first."""
+    keys = set(keys_of(customer))
+    deals = session.scalars(
+        select(Deal)
+        .where(Deal.partner_id == partner.id, Deal.id != but.id, Deal.customer_country == customer.country)
+        .order_by(Deal.id.desc())
+    )
+    return [deal for deal in deals if keys & set(keys_of(deal.customer_as_typed()))]
 
 
 def _spend_one(session: Session, partner: Partner) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hub.sdk.tables import Amount, Base, Identified, Revised, now
-from plugins.partner_portal.conflicts import Customer, Registration
+from plugins.partner_portal.conflicts import Customer, Registration, customer_of
 from plugins.partner_portal.rules import PROTECTION_DAYS, State
 
 
@@ -116,7 +116,7 @@ class Deal(Revised, Base):
     """A deal registration: what the partner says, where it stands, and who the customer is in comparable form.
 
     place: its place in line, given at its first complete submission and kept for good. approved_on, protected_until:
-    the first and the last day of protection. The match columns are written at submission by `conflicts.customer_of`.
+    the first and the last day of protection. The match columns are written at submission.
     """
 
     __tablename__ = "partner_deal_registration"
@@ -189,8 +189,21 @@ class Deal(Revised, Base):
         return f"Deal {self.number}"
 
     def customer(self) -> Customer:
-        """Who the customer is, in the forms that are compared."""
+        """Who the customer is, in the forms that are compared, as kept at submission."""
         return _customer(self)
+
+    def customer_as_typed(self) -> Customer:
+        """Who the customer is by what the fields say now."""
+        return customer_of(
+            name=self.customer_name,
+            country=self.customer_country,
+            website=self.customer_website,
+            tax_id=self.customer_tax_id,
+            duns=self.customer_duns,
+            postcode=self.customer_postcode,
+            city=self.customer_city,
+            contact_email=self.contact_email,
+        )
 
     def registration(self) -> Registration:
         """The deal as far as conflicts go."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session
 from hub.sdk import money_text
 from hub.sdk.tables import now
 from plugins.partner_portal.clock import Clock, clock_of, next_step
-from plugins.partner_portal.conflicts import Result
 from plugins.partner_portal.detection import Found, conflicts_of_deal, standings
 from plugins.partner_portal.models import Deal
 from plugins.partner_portal.partners import programme
@@ -76,13 +74,6 @@ def conflicts_now(session: Session, deal: Deal) -> list[Found]:
     if deal.state not in _CONTESTED:
         return []
     return conflicts_of_deal(session, deal, today=programme(session).today())
-
-
-def verdict_of(found: Sequence[Found]) -> str:
-    """The conflicts in one word: clear, possible or taken."""
-    if any(item.conflict.blocks for item in found):
-        return "taken"
-    return "possible" if any(item.conflict.result is Result.POSSIBLE_MATCH for item in found) else "clear"
 
 
 def verdict_text(answer: str) -> str:

@@ -7,13 +7,13 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from hub.sdk.tables import announce, circumstances, now
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hub.sdk import NotFound, RuleBroken
-from plugins.partner_portal.conflicts import Result, customer_of, keys_of
+from hub.sdk.tables import announce, circumstances, now
+from plugins.partner_portal.conflicts import Result, keys_of
 from plugins.partner_portal.detection import Found, conflicts_of_deal, store_evidence
 from plugins.partner_portal.models import Claim, Deal, DealRecord, Partner
 from plugins.partner_portal.partners import families, locked_programme, programme
@@ -217,16 +217,7 @@ def _flush_external_id(session: Session, deal: Deal) -> None:
 
 def _write_customer(deal: Deal) -> None:
     """Keep who the customer is in the forms that are compared."""
-    customer = customer_of(
-        name=deal.customer_name,
-        country=deal.customer_country,
-        website=deal.customer_website,
-        tax_id=deal.customer_tax_id,
-        duns=deal.customer_duns,
-        postcode=deal.customer_postcode,
-        city=deal.customer_city,
-        contact_email=deal.contact_email,
-    )
+    customer = deal.customer_as_typed()
     deal.match_name, deal.match_tax_id, deal.match_domain = customer.name, customer.tax_id, customer.domain
     deal.match_duns, deal.match_postcode, deal.match_city = customer.duns, customer.postcode, customer.city
     deal.match_contact_domain = customer.contact_domain

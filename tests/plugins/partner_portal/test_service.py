@@ -10,7 +10,7 @@ from hub.core.audit import AuditEntry
 from hub.core.outbox import Link, Subscription
 from hub.sdk import NotFound, RuleBroken
 from plugins.partner_portal import service
-from plugins.partner_portal.conflicts import keys_of
+from plugins.partner_portal.conflicts import customer_of, keys_of
 from plugins.partner_portal.detection import PRECHECKS_PER_HOUR, conflicts_of_deal, precheck, standings
 from plugins.partner_portal.models import Claim, Deal, DealEvidence, Partner, Precheck
 from plugins.partner_portal.partners import partner_of, set_partner_active
@@ -262,23 +262,23 @@ def test_a_user_of_no_partner_has_none(story):
         assert partner_of(session, story.north) is None
 
 
-ASK = {"customer_name": "ACME", "customer_country": "DE", "website": "www.acme.de"}
+ASKED = customer_of(name="ACME", country="DE", website="www.acme.de")
 
 
 @pytest.mark.parametrize(
-    ("registered", "asked", "answer"),
+    ("registered", "products", "answer"),
     [
-        ({}, {"products": ["erp"]}, "taken"),
-        ({}, {"products": ["crm"]}, "clear"),  # the same customer, another product
-        ({"customer_website": "acme.com"}, {"products": ["erp"]}, "possible"),  # the name alone
-        (DIFFERENT | {"contact_email": "jo@zulu.de"}, {"products": ["erp"]}, "clear"),
+        ({}, ["erp"], "taken"),
+        ({}, ["crm"], "clear"),  # the same customer, another product
+        ({"customer_website": "acme.com"}, ["erp"], "possible"),  # the name alone
+        (DIFFERENT | {"contact_email": "jo@zulu.de"}, ["erp"], "clear"),
     ],
 )
-def test_a_precheck_answers_in_one_word(story, today, registered, asked, answer):
+def test_a_precheck_answers_in_one_word(story, today, registered, products, answer):
     story.submitted(story.north, **registered)
 
     def ask(session):
-        return precheck(session, session.get(Partner, story.south), today=today, **ASK | asked).answer
+        return precheck(session, session.get(Partner, story.south), ASKED, products, today=today).answer
 
     assert story.hub.transact(ask, actor="user:south") == answer
     with story.hub.read() as session:
@@ -289,20 +289,20 @@ def test_a_precheck_answers_in_one_word(story, today, registered, asked, answer)
 def test_a_precheck_names_ones_own_deal(story, today):
     deal_id = story.submitted(story.north)
     with story.hub.read() as session:
-        found = precheck(session, session.get(Partner, story.north), today=today, products=["erp"], **ASK)
+        found = precheck(session, session.get(Partner, story.north), ASKED, ["erp"], today=today)
     assert (found.answer, [deal.id for deal in found.own]) == ("clear", [deal_id])
 
 
 def test_prechecks_are_rationed_per_partner(story, today):
     def ask(partner_id):
         def work(session):
-            return precheck(session, session.get(Partner, partner_id), today=today, products=["erp"], **ASK).answer
+            return precheck(session, session.get(Partner, partner_id), ASKED, ["erp"], today=today).answer
 
         return story.hub.transact(work)
 
     def fish(session):
         for _ in range(PRECHECKS_PER_HOUR):
-            precheck(session, session.get(Partner, story.north), today=today, products=["erp"], **ASK)
+            precheck(session, session.get(Partner, story.north), ASKED, ["erp"], today=today)
 
     story.hub.transact(fish)
     with pytest.raises(RuleBroken) as refusal:
