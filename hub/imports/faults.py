@@ -14,7 +14,7 @@ from typing import Any, Final, TextIO
 from hub.core.errors import RuleBroken
 from hub.imports.cell_values import hours_text
 from hub.imports.csv_reader import CsvFile, CsvRow
-from hub.imports.time_rows import Fault
+from hub.imports.row_cells import Fault
 
 FAULT_COLUMNS: Final = ("error_line", "error_column", "error_value", "error_reason")
 _BETWEEN: Final = " | "

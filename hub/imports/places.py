@@ -8,7 +8,7 @@ their time comes from, else by name. Case does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -74,6 +74,7 @@ class Places:
         self._codes: dict[UUID, str] = {}
         self._tasks, self._people_by_number, self._people = Index(), Index(), Index()
         self._projects_with_tasks: set[UUID] = set()
+        self._numbered: set[UUID] = set()
         self._load(session)
 
     def begin(self) -> None:
@@ -88,11 +89,36 @@ class Places:
 
     def project(self, session: Session, row: TimeRow) -> UUID:
         """The project a row belongs to; unless tasks are made, it has the row's task. Raises NoPlace."""
-        project_id = self._project(session, row, self._client(session, row))
+        values = {"currency": row.currency} if row.currency else {}
+        client_id = self.client(session, row.client, **values)
+        project_id = self.find_project(client_id, row.project, row.project_code)
+        if project_id is None:
+            if not self._create:
+                raise NoPlace("project", f"is no project of the client {row.client}; {_FIRST}")
+            project_id = self.make_project(session, client_id, row.project, row.project_code, **values)
         self._load_tasks(session, project_id)
         if not self._create and not self._tasks[project_id, row.task.casefold()]:
             raise NoPlace("task", f"is no task of the project {row.project}; {_FIRST}")
         return project_id
+
+    def person(self, session: Session, row: TimeRow) -> UUID:
+        """The person a row belongs to. Raises NoPlace."""
+        person_id = self.find_person(row.person)
+        if person_id is not None:
+            return person_id
+        if not self._create:
+            raise NoPlace("person", f"is no person here; {_FIRST}")
+        number = row.person if any(letter.isdigit() for letter in row.person) else ""
+        return self.make_person(session, row.person, number)
+
+    def client(self, session: Session, name: str, **values: Any) -> UUID:
+        """The client of a name; values are for one that is made. Raises NoPlace."""
+        client_id = self.find_client(name)
+        if client_id is not None:
+            return client_id
+        if not self._create:
+            raise NoPlace("client", f"is no client here; {_FIRST}")
+        return self.make_client(session, name, **values)
 
     def make_tasks(self, session: Session, rows: Iterable[tuple[UUID, TimeRow]]) -> None:
         """Make the tasks that the rows of these projects name and that are not there yet, at once for each project."""
@@ -110,75 +136,59 @@ class Places:
         """The task of a row whose project has it."""
         return self._tasks[project_id, row.task.casefold()][0]
 
-    def person(self, session: Session, row: TimeRow) -> UUID:
-        """The person a row belongs to. Raises NoPlace."""
-        if self._people_by_number[row.person]:
-            return self._people_by_number[row.person][0]
-        key = row.person.casefold()
-        if self._people[key]:
-            return self._only("person", self._people[key], "people")
-        number = row.person if any(letter.isdigit() for letter in row.person) else None
-        person_id = self._made(
-            "person", "is no person here", lambda: create_person(session, name=row.person, external_id=number)
-        )
-        self._people.add(key, person_id)
-        return person_id
+    def find_client(self, name: str) -> UUID | None:
+        """Raises NoPlace when several clients have the name."""
+        return _only("client", self._clients[name.casefold()] or self._clients_alike[normalised_name(name)], "clients")
 
-    def _client(self, session: Session, row: TimeRow) -> UUID:
-        key, alike = row.client.casefold(), normalised_name(row.client)
-        found = self._clients[key] or self._clients_alike[alike]
-        if found:
-            return self._only("client", found, "clients")
-        client_id = self._made(
-            "client",
-            "is no client here",
-            lambda: create_client(session, name=row.client, currency=row.currency or None),
-        )
-        self._clients.add(key, client_id)
-        self._clients_alike.add(alike, client_id)
+    def make_client(self, session: Session, name: str, **values: Any) -> UUID:
+        """Raises NoPlace for values a client cannot have."""
+        client_id = self._made("client", lambda: create_client(session, name=name, **values))
+        self._clients.add(name.casefold(), client_id)
+        self._clients_alike.add(normalised_name(name), client_id)
         return client_id
 
-    def _project(self, session: Session, row: TimeRow, client_id: UUID) -> UUID:
-        key = (client_id, row.project.casefold())
-        code = row.project_code.casefold()
-        codes = {project_id: self._codes.get(project_id, "") for project_id in self._projects[key]}
-        found = [project_id for project_id, known in codes.items() if known == code] or [
-            project_id for project_id, known in codes.items() if not (known and code)
-        ]
-        if found:
-            return self._only("project", tuple(found), "projects")
-        values = {"currency": row.currency} if row.currency else {}
-        project_id = self._made(
-            "project",
-            f"is no project of the client {row.client}",
-            lambda: create_project(
-                session,
-                client_id=client_id,
-                name=row.project,
-                code=row.project_code,
-                company_id=self._company_id,
-                **values,
-            ),
-        )
-        self._projects.add(key, project_id)
-        self._codes[project_id] = code
+    def find_project(self, client_id: UUID, name: str, code: str) -> UUID | None:
+        """Raises NoPlace when several projects of the client fit."""
+        codes = {
+            project_id: self._codes.get(project_id, "") for project_id in self._projects[client_id, name.casefold()]
+        }
+        same = [project_id for project_id, known in codes.items() if known == code.casefold()]
+        return _only("project", same or [one for one, known in codes.items() if not (known and code)], "projects")
+
+    def make_project(self, session: Session, client_id: UUID, name: str, code: str, **values: Any) -> UUID:
+        """Raises NoPlace for values a project cannot have."""
+        values |= {"client_id": client_id, "name": name, "code": code, "company_id": self._company_id}
+        project_id = self._made("project", lambda: create_project(session, **values))
+        self._projects.add((client_id, name.casefold()), project_id)
+        self._codes[project_id] = code.casefold()
         return project_id
 
-    def _made(self, field: str, missing: str, make: Callable[[], Any]) -> UUID:
-        if not self._create:
-            raise NoPlace(field, f"{missing}; {_FIRST}")
+    def find_person(self, name: str, number: str = "") -> UUID | None:
+        """By number, else by name; whoever has another number is someone else. Raises NoPlace when several fit."""
+        found = self._people_by_number[number or name] or [
+            person_id for person_id in self._people[name.casefold()] if not (number and person_id in self._numbered)
+        ]
+        return _only("person", found, "people")
+
+    def make_person(self, session: Session, name: str, number: str = "", **values: Any) -> UUID:
+        """Raises NoPlace for values a person cannot have."""
+        person_id = self._made(
+            "person", lambda: create_person(session, name=name, external_id=number or None, **values)
+        )
+        self._people.add(name.casefold(), person_id)
+        if number:
+            self._people_by_number.add(number, person_id)
+            self._numbered.add(person_id)
+        return person_id
+
+    def _made(self, field: str, make: Callable[[], Any]) -> UUID:
         if not self._writes:
             return uuid7()
         try:
             made_id: UUID = make().id
         except RuleBroken as refused:
-            raise NoPlace(field, f"cannot be created: {refused}") from refused
+            raise NoPlace(next(iter(refused.fields), field), f"cannot be imported: {refused}") from refused
         return made_id
-
-    def _only(self, field: str, found: tuple[UUID, ...], what: str) -> UUID:
-        if len(found) > 1:
-            raise NoPlace(field, f"is the name of {len(found)} {what}; rename all but one")
-        return found[0]
 
     def _load(self, session: Session) -> None:
         for client_id, name, match_name in session.execute(select(Client.id, Client.name, Client.match_name)):
@@ -192,6 +202,7 @@ class Places:
             self._people.load(name.casefold(), person_id)
             if number:
                 self._people_by_number.load(number, person_id)
+                self._numbered.add(person_id)
 
     def _load_tasks(self, session: Session, project_id: UUID) -> None:
         if project_id in self._projects_with_tasks:
@@ -208,4 +219,11 @@ class Places:
             self._projects,
             self._tasks,
             self._people,
+            self._people_by_number,
         )
+
+
+def _only(field: str, found: Sequence[UUID], what: str) -> UUID | None:
+    if len(found) > 1:
+        raise NoPlace(field, f"is the name of {len(found)} {what}; rename all but one")
+    return found[0] if found else None

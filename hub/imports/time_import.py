@@ -25,15 +25,8 @@ from hub.imports.csv_reader import CsvFile, open_csv
 from hub.imports.faults import FaultsFile, ImportSummary
 from hub.imports.layouts import TIME_FIELDS, TIME_LAYOUTS, ColumnMap, Layout, resolve_columns
 from hub.imports.places import NoPlace, Places
-from hub.imports.time_rows import (
-    BadRow,
-    Fault,
-    GoodRow,
-    TimeRow,
-    check_columns,
-    examine_writing,
-    read_time_rows,
-)
+from hub.imports.row_cells import Fault, examine_writing
+from hub.imports.time_rows import BadRow, GoodRow, TimeRow, check_columns, read_time_rows
 
 ENTRIES_PER_TRANSACTION: Final = 100
 """With a task for each at most, that is what one transaction may write."""
@@ -101,7 +94,7 @@ def import_time(
     with open_csv(source, name=name) as file:
         columns = resolve_columns(file.header, fields=TIME_FIELDS, layouts=layouts, layout=layout, mapping=mapping)
         check_columns(columns)
-        writing = examine_writing(file, columns, day_order=day_order)
+        writing = examine_writing(file, columns, numbers=("hours", "rate"), days=("date", "start"), day_order=day_order)
         digest = digest_of(file.source)
         with hub.read() as session:
             company = only_company(session, company_id).id if create else None
@@ -193,7 +186,8 @@ class _TimeImport:
             try:
                 found.append(find(session, entry))
             except NoPlace as exc:
-                faults.append(Fault(entry.line, self._heading(exc.field), getattr(entry, exc.field), str(exc)))
+                value = str(getattr(entry, exc.field, ""))
+                faults.append(Fault(entry.line, self._heading(exc.field), value, str(exc)))
         return (None, tuple(faults)) if faults else (_Placed(row, *found), ())
 
     def _write(self, session: Session, placed: Sequence[_Placed], known: Mapping[str, _Known]) -> None:
@@ -219,7 +213,7 @@ class _TimeImport:
     def _heading(self, field_name: str) -> str:
         if field_name == "person" and not self.columns.has("person"):
             field_name = "last_name" if self.columns.has("last_name") else "first_name"
-        return self.columns.heading(field_name)
+        return self.columns.heading(field_name) if self.columns.has(field_name) else field_name
 
 
 def _slices(rows: Iterable[GoodRow | BadRow]) -> Iterator[list[GoodRow | BadRow]]:

@@ -21,21 +21,11 @@ from fractions import Fraction
 from typing import Final
 
 from hub.core.errors import RuleBroken
-from hub.core.money import currency_code, split
-from hub.imports.cell_values import (
-    SECONDS_PER_HOUR,
-    DayEvidence,
-    DayOrder,
-    DecimalEvidence,
-    DecimalMark,
-    Unreadable,
-    day_from,
-    decimal_from,
-    hours_from,
-    yes_or_no,
-)
+from hub.core.money import split
+from hub.imports.cell_values import SECONDS_PER_HOUR, Unreadable, hours_from
 from hub.imports.csv_reader import CsvFile, CsvRow
 from hub.imports.layouts import ColumnMap
+from hub.imports.row_cells import Fault, RowCells, Writing
 
 HOURS_IN_A_DAY: Final = 24
 HOURS_IN_A_WORKING_DAY: Final = 8
@@ -72,20 +62,6 @@ class TimeRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with one cell. column: its heading. reason: continues a sentence that begins with the value."""
-
-    line: int
-    column: str
-    value: str
-    reason: str
-
-    def __str__(self) -> str:
-        shown = f"“{self.value}” " if self.value else ""
-        return f"line {self.line}, {self.column}: {shown}{self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
 class GoodRow:
     """A row of the file that can be imported, as one block of work or, spread, as several.
 
@@ -108,15 +84,6 @@ class BadRow:
     faults: tuple[Fault, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """How a file writes numbers and days, decided by column. notes: guesses that a person should know."""
-
-    decimal_marks: dict[str, DecimalMark]
-    day_orders: dict[str, DayOrder]
-    notes: tuple[str, ...]
-
-
 def check_columns(columns: ColumnMap) -> None:
     """Raises RuleBroken when a field that every row needs has no column."""
     missing = [name for name in _REQUIRED if not columns.has(name)]
@@ -130,33 +97,6 @@ def check_columns(columns: ColumnMap) -> None:
             f"the file's columns are: {', '.join(columns.header)}.",
             code="unknown-layout",
         )
-
-
-def examine_writing(file: CsvFile, columns: ColumnMap, *, day_order: DayOrder | None = None) -> Writing:
-    """How the file writes its numbers and days, from all its rows. day_order: what the user declares."""
-    numbers = {name: DecimalEvidence() for name in ("hours", "rate") if columns.has(name)}
-    days = {name: DayEvidence() for name in ("date", "start") if columns.has(name)}
-    for row in file.rows():
-        for name, number in numbers.items():
-            number.see(columns.text(name, row.cells))
-        for name, day in days.items():
-            day.see(columns.text(name, row.cells))
-    # A column that does not tell (1,250 alone) follows the others, and at last what goes with the delimiter.
-    usual = DecimalMark.COMMA if file.delimiter == ";" else DecimalMark.POINT
-    together = DecimalEvidence(
-        points=sum(evidence.points for evidence in numbers.values()),
-        commas=sum(evidence.commas for evidence in numbers.values()),
-    ).mark(usual)
-    return Writing(
-        {name: evidence.mark(together) for name, evidence in numbers.items()},
-        {name: day_order or evidence.order() for name, evidence in days.items()},
-        tuple(
-            f"{columns.heading(name)}: days such as {evidence.example} were read day first; "
-            "declare month-first if they are not."
-            for name, evidence in days.items()
-            if evidence.is_guess and day_order is None
-        ),
-    )
 
 
 def read_time_rows(file: CsvFile, columns: ColumnMap, writing: Writing) -> Iterator[GoodRow | BadRow]:
@@ -174,13 +114,13 @@ class _TimeRowReader:
     occurrences: Counter[str] = field(default_factory=Counter)
 
     def read(self, row: CsvRow) -> GoodRow | BadRow:
-        cells = _RowCells(row, self.columns, self.writing)
+        cells = _TimeCells(row, self.columns, self.writing)
         hours = cells.hours()
         start, day = cells.start_and_day()
         values = {name: cells.needed(name) for name in _OWNED}
         person = cells.person()
         billable, approved = cells.answer("billable"), cells.answer("approved")
-        rate, currency = cells.rate(), cells.currency()
+        rate, currency = cells.amount("rate"), cells.currency()
         days = cells.days_of(hours, start, day)
         given_id = self._given_id(cells) if self.columns.has("external_id") else ""
         if cells.faults:
@@ -211,7 +151,7 @@ class _TimeRowReader:
         assert hours is not None
         return GoodRow(row, hours, entries, external_id, given_id=bool(given_id))
 
-    def _given_id(self, cells: _RowCells) -> str:
+    def _given_id(self, cells: _TimeCells) -> str:
         parts = self.columns.cells("external_id", cells.row.cells)
         external_id = "-".join(parts)
         if not all(parts):
@@ -233,25 +173,8 @@ class _TimeRowReader:
         return f"row:{digest}:{self.occurrences[digest]}"
 
 
-class _RowCells:
-    """The cells of one row, read one by one; faults gather, so that a person sees all of a row's at once."""
-
-    def __init__(self, row: CsvRow, columns: ColumnMap, writing: Writing) -> None:
-        self.row, self.columns, self.writing = row, columns, writing
-        self.faults: list[Fault] = []
-
-    def fault(self, name: str, reason: str) -> None:
-        heading = self.columns.heading(name) if self.columns.has(name) else name
-        self.faults.append(Fault(self.row.line, heading, self.text(name), reason))
-
-    def text(self, name: str) -> str:
-        return self.columns.text(name, self.row.cells, joined_by="-" if name == "external_id" else " ")
-
-    def needed(self, name: str) -> str:
-        text = self.text(name)
-        if not text:
-            self.fault(name, "is empty")
-        return text
+class _TimeCells(RowCells):
+    """The cells of a row of a time export."""
 
     def person(self) -> str:
         if self.columns.has("person"):
@@ -279,49 +202,8 @@ class _RowCells:
             self.fault("hours", "is no whole number of seconds; write two decimals, or h:mm:ss")
         return hours
 
-    def _day(self, name: str) -> date | None:
-        text = self.text(name)
-        if not text:
-            return None
-        try:
-            return day_from(text, self.writing.day_orders[name])
-        except Unreadable as exc:
-            self.fault(name, str(exc))
-            return None
-
-    def answer(self, name: str) -> bool | None:
-        text = self.text(name)
-        if not text:
-            return None
-        try:
-            return yes_or_no(text)
-        except Unreadable as exc:
-            self.fault(name, str(exc))
-            return None
-
-    def rate(self) -> Decimal | None:
-        text = self.text("rate")
-        if not text:
-            return None
-        try:
-            rate = decimal_from(text, self.writing.decimal_marks["rate"])
-        except Unreadable as exc:
-            self.fault("rate", str(exc))
-            return None
-        if rate < 0:
-            self.fault("rate", "is below zero")
-        return rate
-
-    def currency(self) -> str:
-        text = self.text("currency").rpartition(" - ")[2]  # Harvest writes “Euro - EUR”
-        try:
-            return currency_code(text) if text else ""
-        except RuleBroken:
-            self.fault("currency", "is no ISO 4217 currency code such as EUR")
-            return ""
-
     def start_and_day(self) -> tuple[date | None, date | None]:
-        start, day = self._day("start"), self._day("date")
+        start, day = self.day("start"), self.day("date")
         name = "date" if self.columns.has("date") else "start"
         if not self.text("start") and not self.text("date"):
             both = self.columns.has("start") and self.columns.has("date")

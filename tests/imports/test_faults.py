@@ -10,7 +10,7 @@ import pytest
 from hub.core.errors import RuleBroken
 from hub.imports.csv_reader import CsvRow, open_csv
 from hub.imports.faults import FaultsFile, ImportSummary
-from hub.imports.time_rows import Fault
+from hub.imports.row_cells import Fault
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from hub.core.errors import RuleBroken
 from hub.imports.cell_values import DayOrder
 from hub.imports.csv_reader import open_csv
 from hub.imports.layouts import TIME_FIELDS, TIME_LAYOUTS, resolve_columns
+from hub.imports.row_cells import examine_writing
 from hub.imports.time_rows import (
     BadRow,
     GoodRow,
     check_columns,
     even_parts,
-    examine_writing,
     read_time_rows,
     working_days,
 )
@@ -49,11 +49,15 @@ ROW = {
 }
 
 
+def examined(file, columns, **given):
+    return examine_writing(file, columns, numbers=("hours", "rate"), days=("date", "start"), **given)
+
+
 def read(lines: Iterable[str], **given):
     with open_csv(io.BytesIO("\n".join(lines).encode())) as file:
         columns = resolve_columns(file.header, fields=TIME_FIELDS, layouts=TIME_LAYOUTS)
         check_columns(columns)
-        return list(read_time_rows(file, columns, examine_writing(file, columns, **given)))
+        return list(read_time_rows(file, columns, examined(file, columns, **given)))
 
 
 def read_row(**values):
@@ -189,10 +193,10 @@ def test_days_that_could_be_months_are_read_day_first_and_the_user_is_told():
     assert days(read(lines, day_order=DayOrder.MONTH_FIRST)[0]) == [("2026-03-04", Decimal(1))]
     with open_csv(io.BytesIO("\n".join(lines).encode())) as file:
         columns = resolve_columns(file.header, fields=TIME_FIELDS, layouts=TIME_LAYOUTS)
-        assert examine_writing(file, columns).notes == (
+        assert examined(file, columns).notes == (
             "date: days such as 03/04/2026 were read day first; declare month-first if they are not.",
         )
-        assert examine_writing(file, columns, day_order=DayOrder.DAY_FIRST).notes == ()
+        assert examined(file, columns, day_order=DayOrder.DAY_FIRST).notes == ()
 
 
 def test_a_mapping_that_leaves_out_what_each_row_needs_is_refused():
@@ -225,7 +229,7 @@ def test_every_hour_of_the_sip_data_is_in_a_good_row_or_in_a_bad_one():
     with open_csv(SIP) as file:
         columns = resolve_columns(file.header, fields=TIME_FIELDS, layouts=TIME_LAYOUTS, mapping=SIP_MAPPING)
         check_columns(columns)
-        rows = list(read_time_rows(file, columns, examine_writing(file, columns)))
+        rows = list(read_time_rows(file, columns, examined(file, columns)))
     good = [row for row in rows if isinstance(row, GoodRow)]
     assert len(rows) == 7_488
     assert sum(row.hours for row in rows) == Decimal("42608.80")
