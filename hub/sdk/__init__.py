@@ -62,6 +62,7 @@ from hub.sync.connector import (
     Stream,
     Values,
 )
+from hub.testing.sandbox_spec import SandboxSpec
 
 hookimpl = pluggy.HookimplMarker("hub")
 
@@ -102,6 +103,7 @@ __all__ = [
     "RemoteIds",
     "RemoteRef",
     "RuleBroken",
+    "SandboxSpec",
     "Sending",
     "ServiceRecord",
     "StatementLine",
