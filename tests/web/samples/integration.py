@@ -1,0 +1,618 @@
+"""Connectors, connections, runs and what is parked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal as D
+from typing import Any
+
+from hub.web.forms import form_fields
+from tests.web.samples.frame import CHECK, EMPTY_FILTERS, ID, NOW, button, frame, history
+
+RUNS = [
+    {
+        "id": ID,
+        "connection": "books",
+        "stream": "invoices",
+        "direction": "push",
+        "status": "partial",
+        "trigger": "change",
+        "started_at": NOW - timedelta(minutes=3),
+        "seconds": D("4.2"),
+        "counts": {
+            "read": 218,
+            "created": 210,
+            "updated": 3,
+            "unchanged": 2,
+            "deleted": 0,
+            "rejected": 2,
+            "deferred": 1,
+            "conflicts": 0,
+        },
+    },
+    {
+        "id": ID,
+        "connection": "crm",
+        "stream": "clients",
+        "direction": "pull",
+        "status": "succeeded",
+        "trigger": "schedule",
+        "started_at": NOW - timedelta(minutes=14),
+        "seconds": D("1.1"),
+        "counts": {
+            "read": 12,
+            "created": 1,
+            "updated": 4,
+            "unchanged": 7,
+            "deleted": 0,
+            "rejected": 0,
+            "deferred": 0,
+            "conflicts": 0,
+        },
+    },
+    {
+        "id": ID,
+        "connection": "crm",
+        "stream": "projects",
+        "direction": "pull",
+        "status": "running",
+        "trigger": "webhook",
+        "started_at": NOW - timedelta(seconds=8),
+        "seconds": None,
+        "counts": {
+            "read": 3,
+            "created": 0,
+            "updated": 1,
+            "unchanged": 2,
+            "deleted": 0,
+            "rejected": 0,
+            "deferred": 0,
+            "conflicts": 0,
+        },
+    },
+    {
+        "id": ID,
+        "connection": "books",
+        "stream": "payments",
+        "direction": "pull",
+        "status": "failed",
+        "trigger": "by_hand",
+        "started_at": NOW - timedelta(hours=2),
+        "seconds": D("30"),
+        "counts": {
+            "read": 0,
+            "created": 0,
+            "updated": 0,
+            "unchanged": 0,
+            "deleted": 0,
+            "rejected": 0,
+            "deferred": 0,
+            "conflicts": 0,
+        },
+    },
+]
+
+
+SETTINGS_SCHEMA = {
+    "properties": {
+        "environment": {
+            "type": "string",
+            "title": "Environment",
+            "enum": ["sandbox", "production"],
+            "default": "sandbox",
+            "x-group": "Account",
+        },
+        "realm_id": {
+            "type": "string",
+            "title": "Company id",
+            "description": "Digits; shown in the address bar after signing in.",
+            "examples": ["4620816365002139860"],
+            "x-group": "Account",
+        },
+        "client_id": {"type": "string", "title": "Client id", "x-group": "Account"},
+        "client_secret": {
+            "type": "string",
+            "title": "Client secret",
+            "writeOnly": True,
+            "description": "From the keys page of your app.",
+            "x-group": "Account",
+        },
+        "private_key": {
+            "type": "string",
+            "title": "Private key",
+            "writeOnly": True,
+            "x-multiline": True,
+            "x-group": "Account",
+        },
+        "tax_mode": {
+            "type": "string",
+            "title": "Who computes tax",
+            "enum": ["ours", "theirs", "none"],
+            "x-labels": ["The hub", "The accounting system", "Nobody"],
+            "default": "ours",
+            "x-group": "Booking",
+        },
+        "income_account": {
+            "type": "string",
+            "title": "Income account",
+            "description": "Empty: the first one of the chart of accounts.",
+            "x-group": "Booking",
+        },
+        "tax_codes": {
+            "type": "object",
+            "title": "Tax codes",
+            "description": "One “rate = code” a line.",
+            "examples": ["20 = TAX"],
+            "x-group": "Booking",
+        },
+        "base_url": {
+            "type": "string",
+            "format": "uri",
+            "title": "Address",
+            "description": "Only for proxies and stand-ins.",
+            "x-group": "Advanced",
+        },
+        "page_size": {
+            "type": "integer",
+            "title": "Page size",
+            "minimum": 10,
+            "maximum": 1000,
+            "default": 500,
+            "x-group": "Advanced",
+        },
+        "verify": {
+            "type": "boolean",
+            "title": "Compare totals after each invoice",
+            "default": True,
+            "x-group": "Advanced",
+        },
+    },
+    "required": ["environment", "realm_id", "client_id", "client_secret", "tax_mode", "page_size"],
+}
+
+
+STREAMS = [
+    {
+        "kind": "clients",
+        "title": "Clients",
+        "pulls": False,
+        "pushes": True,
+        "state": "in_step",
+        "text": "",
+        "records": 96,
+        "owed": 0,
+        "parked": 0,
+        "cursor": "",
+        "matching": 4,
+        "matching_href": "#",
+    },
+    {
+        "kind": "invoices",
+        "title": "Invoices",
+        "pulls": False,
+        "pushes": True,
+        "state": "attention",
+        "text": "2 records need a person.",
+        "records": 1043,
+        "owed": 6,
+        "parked": 2,
+        "parked_href": "#",
+        "cursor": "",
+    },
+    {
+        "kind": "payments",
+        "title": "Payments",
+        "pulls": True,
+        "pushes": False,
+        "state": "in_step",
+        "text": "",
+        "records": 871,
+        "owed": 0,
+        "parked": 0,
+        "cursor": "24 Nov 2026, 09:25",
+    },
+]
+
+
+CONNECTION = {
+    "name": "books",
+    "connector": "quickbooks",
+    "title": "QuickBooks Online",
+    "account": "Northgate Consulting Ltd",
+    "account_id": "4620816365002139860",
+    "environment": "sandbox",
+    "state": "read_only",
+    "reason": "Nothing is written over there until you enable it.",
+    "writing": False,
+    "checked_at": NOW - timedelta(hours=1),
+}
+
+
+RECORDS = [
+    {
+        "label": "INV-2026-0143 Hartwell & Sons",
+        "href": "#",
+        "outcome": "created",
+        "reason": "",
+        "remedy": "",
+        "field": "",
+        "remote_id": "1043",
+        "remote_href": "#",
+        "at": NOW,
+    },
+    {
+        "label": "INV-2026-0141 Meridian Health Trust",
+        "href": "#",
+        "outcome": "rejected",
+        "reason": "The customer has no e-mail address, which the other system demands.",
+        "remedy": "Add one to the client; the invoice is sent again by itself.",
+        "field": "bill_to_email",
+        "remote_id": "",
+        "at": NOW,
+        "fix_href": "#",
+        "retry_href": "#",
+    },
+    {
+        "label": "INV-2026-0139 Hartwell & Sons",
+        "href": "#",
+        "outcome": "deferred",
+        "reason": "Today's calls are used up; it goes on at 00:00.",
+        "remedy": "",
+        "field": "",
+        "remote_id": "",
+        "at": NOW,
+    },
+]
+
+
+PARKED = [
+    {
+        "id": ID,
+        "label": "INV-2026-0141 Meridian Health Trust",
+        "href": "#",
+        "connection": "books",
+        "stream": "invoices",
+        "reason": "The customer has no e-mail address, which the other system demands.",
+        "remedy": "Add one to the client; the invoice is sent again by itself.",
+        "field": "bill_to_email",
+        "since": NOW - timedelta(hours=3),
+        "attempts": 1,
+        "retry_href": "#",
+        "ignore_href": "#",
+        "fix_href": "#",
+    },
+    {
+        "id": ID,
+        "label": "Hartwell & Sons",
+        "href": "#",
+        "connection": "books",
+        "stream": "clients",
+        "reason": "A customer named “Hartwell & Sons” exists, under another currency.",
+        "remedy": "Link it or rename one of the two.",
+        "field": "name",
+        "since": NOW - timedelta(days=2),
+        "attempts": 3,
+        "retry_href": "#",
+        "ignore_href": "#",
+        "fix_href": "",
+    },
+]
+
+
+SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "connectors": (
+        "pages/connectors.html",
+        frame(
+            active="Connections",
+            filters=EMPTY_FILTERS,
+            groups=[
+                {
+                    "category": "CRM",
+                    "connectors": [
+                        {
+                            "name": "salesforce",
+                            "title": "Salesforce",
+                            "text": "Clients, contacts and won opportunities come in; deals go out.",
+                            "icon": "cloud",
+                            "version": "0.1",
+                            "maintainer": "PSA Hub",
+                            "licence": "MIT",
+                            "reads": True,
+                            "writes": True,
+                            "webhooks": False,
+                            "connections": [{"name": "crm", "state": "attention", "href": "#"}],
+                            "add_href": "#",
+                        }
+                    ],
+                },
+                {
+                    "category": "Accounting",
+                    "connectors": [
+                        {
+                            "name": "quickbooks",
+                            "title": "QuickBooks Online",
+                            "text": "Invoices go out with the customers and items they need; payments come back.",
+                            "icon": "building-bank",
+                            "version": "0.1",
+                            "maintainer": "PSA Hub",
+                            "licence": "MIT",
+                            "reads": True,
+                            "writes": True,
+                            "webhooks": True,
+                            "connections": [],
+                            "add_href": "#",
+                        },
+                        {
+                            "name": "ledger",
+                            "title": "Ledger",
+                            "text": "A connector that cannot be used now.",
+                            "icon": "book",
+                            "version": "2.0",
+                            "maintainer": "Someone",
+                            "licence": "MIT",
+                            "reads": True,
+                            "writes": False,
+                            "webhooks": False,
+                            "connections": [],
+                            "add_href": "#",
+                            "why": "Its plugin is switched off.",
+                        },
+                    ],
+                },
+            ],
+        ),
+    ),
+    "connection_account": (
+        "pages/connection_setup.html",
+        frame(
+            active="Connections",
+            connector={"name": "quickbooks", "title": "QuickBooks Online", "help_url": "https://example.com/help"},
+            step=1,
+            href="#",
+            name="books",
+            name_error="",
+            fields=form_fields(
+                SETTINGS_SCHEMA,
+                {"realm_id": "12x"},
+                errors={"realm_id": "Company id must be digits only; “12x” is not."},
+                stored_secrets=("client_secret",),
+            ),
+            errors={"realm_id": "Company id must be digits only; “12x” is not."},
+            form_error="",
+            check=CHECK,
+        ),
+    ),
+    "connection_streams": (
+        "pages/connection_setup.html",
+        frame(
+            active="Connections",
+            connector={"name": "quickbooks", "title": "QuickBooks Online"},
+            step=2,
+            href="#",
+            streams=[
+                {
+                    "kind": "invoices",
+                    "title": "Invoices",
+                    "text": "Issued invoices, with the customers and items they need.",
+                    "pulls": False,
+                    "pushes": True,
+                    "chosen": True,
+                    "start_on": "2026-10-01",
+                    "conditions": form_fields(
+                        {"properties": {"company": {"type": "string", "title": "Only of this company"}}}
+                    ),
+                },
+                {
+                    "kind": "payments",
+                    "title": "Payments",
+                    "text": "Payments that are entered over there.",
+                    "pulls": True,
+                    "pushes": False,
+                    "chosen": True,
+                    "start_on": "",
+                    "conditions": [],
+                },
+            ],
+        ),
+    ),
+    "connection_ready": (
+        "pages/connection_setup.html",
+        frame(
+            active="Connections",
+            connector={"name": "quickbooks", "title": "QuickBooks Online"},
+            step=3,
+            summary=[
+                ("Account", "Northgate Consulting Ltd"),
+                ("Streams", "Invoices, payments"),
+                ("To be sent", "143 invoices, 96 customers"),
+                ("Writing", "Off"),
+            ],
+            actions=[
+                button("See what would happen", "eye", method="get"),
+                button("Enable writing", "lock-open", style="primary"),
+            ],
+        ),
+    ),
+    "connections": (
+        "pages/connections.html",
+        frame(
+            active="Connections",
+            connections=[
+                {
+                    "name": "books",
+                    "title": "QuickBooks Online",
+                    "icon": "building-bank",
+                    "account": "Northgate Consulting Ltd",
+                    "environment": "sandbox",
+                    "state": "connected",
+                    "reason": "",
+                    "owed": 6,
+                    "parked": 2,
+                    "parked_href": "#",
+                    "in_step": False,
+                    "last_run_at": NOW - timedelta(minutes=3),
+                    "href": "#",
+                    "trend": [("succeeded", "succeeded")] * 8 + [("partial", "partly failed")],
+                },
+                {
+                    "name": "crm",
+                    "title": "Salesforce",
+                    "icon": "cloud",
+                    "account": "Northgate",
+                    "environment": "production",
+                    "state": "attention",
+                    "reason": "Signed out over there.",
+                    "owed": 12,
+                    "parked": 0,
+                    "in_step": False,
+                    "last_run_at": NOW - timedelta(hours=1),
+                    "href": "#",
+                    "trend": [("succeeded", "succeeded")] * 5 + [("failed", "failed")],
+                },
+                {
+                    "name": "books-de",
+                    "title": "QuickBooks Online",
+                    "icon": "building-bank",
+                    "account": "Northgate GmbH",
+                    "environment": "sandbox",
+                    "state": "paused",
+                    "reason": "",
+                    "owed": 0,
+                    "parked": 0,
+                    "in_step": True,
+                    "last_run_at": None,
+                    "href": "#",
+                    "trend": [],
+                },
+            ],
+        ),
+    ),
+    "connections_empty": ("pages/connections.html", frame(active="Connections", connections=[])),
+    "connection": (
+        "pages/connection.html",
+        frame(
+            active="Connections",
+            connection=CONNECTION,
+            streams=STREAMS,
+            runs=RUNS,
+            check=CHECK,
+            settings=[
+                ("Company id", "4620816365002139860"),
+                ("Client secret", "stored"),
+                ("Tax", "by the hub"),
+                ("Created", "1 Nov 2026"),
+            ],
+            history=history(
+                ("Connection test", "Amara Okafor", "bolt", "good"),
+                ("Created read only", "Amara Okafor", "plus", "calm"),
+            ),
+            actions=[
+                button("Check", "bolt"),
+                button("Pause", "player-pause"),
+                button("Settings", "settings", method="get"),
+                button("Enable writing", "lock-open", method="get"),
+                button("Sync now", "refresh", style="primary"),
+            ],
+        ),
+    ),
+    "runs": (
+        "pages/runs.html",
+        frame(
+            active="Sync runs",
+            runs=RUNS,
+            connections=[("books", "books"), ("crm", "crm")],
+            filters=EMPTY_FILTERS,
+            next="?after=x",
+            note="The newest first",
+        ),
+    ),
+    "runs_empty": ("pages/runs.html", frame(active="Sync runs", runs=[], connections=[], filters=EMPTY_FILTERS)),
+    "run": (
+        "pages/run.html",
+        frame(
+            active="Sync runs",
+            run={**RUNS[0], "finished_at": NOW, "error": "", "remedy": ""},
+            records=RECORDS,
+            filters=EMPTY_FILTERS,
+            actions=[button("Retry what failed", "refresh", style="primary")],
+        ),
+    ),
+    "run_failed": (
+        "pages/run.html",
+        frame(
+            active="Sync runs",
+            run={
+                **RUNS[3],
+                "finished_at": NOW,
+                "error": "The other system did not answer within 30 seconds.",
+                "remedy": "It is tried again in 2 minutes; there is nothing to do.",
+            },
+            records=[],
+            filters=EMPTY_FILTERS,
+        ),
+    ),
+    "parked": (
+        "pages/parked.html",
+        frame(
+            active="Parked records",
+            filters=EMPTY_FILTERS,
+            connections=[("books", "books")],
+            causes=[
+                {
+                    "text": "The customer has no e-mail address",
+                    "remedy": "Add one to the client.",
+                    "field": "bill_to_email",
+                    "connection": "books",
+                    "stream": "invoices",
+                    "count": 2,
+                    "first_at": NOW - timedelta(hours=9),
+                    "last_at": NOW - timedelta(hours=3),
+                    "href": "#",
+                    "active": False,
+                }
+            ],
+            records=PARKED,
+            actions=[button("Retry all", "refresh", style="primary")],
+        ),
+    ),
+    "parked_empty": (
+        "pages/parked.html",
+        frame(active="Parked records", filters=EMPTY_FILTERS, connections=[], causes=[], records=[]),
+    ),
+    "matching": (
+        "pages/matching.html",
+        frame(
+            active="Connections",
+            connection="books",
+            streams=[("Clients", "#", True, 4), ("Services", "#", False, 0)],
+            summary={"adopted": 81, "to_create": 11, "to_decide": 4},
+            cases=[
+                {
+                    "id": ID,
+                    "href": "#",
+                    "children": 7,
+                    "ours": {
+                        "label": "Hartwell & Sons",
+                        "facts": [("Country", "GB"), ("E-mail", "accounts@hartwell.example")],
+                    },
+                    "candidates": [
+                        {
+                            "remote_id": "61",
+                            "label": "Hartwell & Sons Ltd",
+                            "score": 96,
+                            "why": "same e-mail domain, near name",
+                            "facts": [("E-mail", "dora@hartwell.example"), ("Currency", "GBP")],
+                        },
+                        {
+                            "remote_id": "88",
+                            "label": "Hartwell Sons (old)",
+                            "score": 87,
+                            "why": "near name",
+                            "facts": [("E-mail", "none"), ("Currency", "GBP")],
+                        },
+                    ],
+                }
+            ],
+        ),
+    ),
+}
