@@ -9,6 +9,7 @@ from __future__ import annotations
 import pluggy
 
 from hub.core.errors import (
+    AccessDenied,
     ConfigurationFailure,
     ConnectorError,
     NotFound,
@@ -67,6 +68,7 @@ from hub.testing.sandbox_spec import SandboxSpec
 hookimpl = pluggy.HookimplMarker("hub")
 
 __all__ = [
+    "AccessDenied",
     "Address",
     "AllocationRecord",
     "Batch",
