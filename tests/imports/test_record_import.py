@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from hub.core.clients.models import Client
 from hub.core.errors import NotFound, RuleBroken
@@ -28,11 +28,7 @@ def outcome(summary):
     return (summary.rows, summary.created, summary.unchanged, summary.rejected)
 
 
-def count(hub, table):
-    return hub.all(select(func.count()).select_from(table))[0]
-
-
-def test_clients_come_in_once(hub, bring_in):
+def test_clients_come_in_once(bring_in, rows):
     lines = [
         "Kunde;Straße;PLZ;Ort;Land;Währung;USt-IdNr;Steuerbefreit",
         "Müller GmbH;Hauptstr. 1;10115;Berlin;de;EUR;DE 123 456 788;nein",
@@ -40,7 +36,7 @@ def test_clients_come_in_once(hub, bring_in):
     ]
     assert outcome(bring_in("clients", *lines)) == (2, 1, 1, 0)  # without the legal form the two are one
     assert outcome(bring_in("clients", *lines)) == (2, 0, 2, 0)
-    [client] = hub.all(select(Client))
+    [client] = rows(select(Client))
     assert (client.name, client.street, client.postcode, client.city) == (
         "Müller GmbH",
         "Hauptstr. 1",
@@ -50,7 +46,7 @@ def test_clients_come_in_once(hub, bring_in):
     assert (client.country, client.currency, client.tax_id, client.tax_exempt) == ("DE", "EUR", "DE123456788", False)
 
 
-def test_projects_come_in_at_their_client(hub, bring_in):
+def test_projects_come_in_at_their_client(bring_in, rows):
     bring_in("clients", "name", "Acme")
     lines = ["client,name,code,starts_on,budget,currency", 'acme,Web,W1,31/03/2026,"12,500.00",EUR', "Bolt,App,,,,"]
     summary = bring_in("projects", *lines)
@@ -58,19 +54,19 @@ def test_projects_come_in_at_their_client(hub, bring_in):
     assert str(summary.faults[0]) == (
         "line 3, client: “Bolt” is no client here; create it first, or import with --create"
     )
-    [project] = hub.all(select(Project))
+    [project] = rows(select(Project))
     assert (project.name, project.code, project.starts_on) == ("Web", "W1", date(2026, 3, 31))
     assert (project.budget, project.currency) == (Decimal(12500), "EUR")
     assert outcome(bring_in("projects", *lines, create=True)) == (2, 1, 1, 0)
 
 
-def test_people_are_told_apart_by_number(hub, bring_in):
+def test_people_are_told_apart_by_number(bring_in, count):
     lines = ["name,email,external_id", "Ada King,ada@firm.example,1", "Ada King,,2", "ada king,,", "Grace,,1"]
     summary = bring_in("people", *lines)
     assert outcome(summary) == (4, 2, 1, 1)
     assert str(summary.faults[0]) == "line 4, name: “ada king” is the name of 2 people; rename all but one"
     assert outcome(bring_in("people", *lines)) == (4, 0, 3, 1)
-    assert count(hub, Person) == 2
+    assert count(Person) == 2
 
 
 @pytest.mark.parametrize(
@@ -99,7 +95,7 @@ def test_people_are_told_apart_by_number(hub, bring_in):
         ),
     ],
 )
-def test_a_row_with_a_wrong_value_is_named_and_the_others_come_in(bring_in, tmp_path, kind, lines, fault):
+def test_a_row_with_a_wrong_value_is_named_and_the_others_come_in(bring_in, kind, lines, fault):
     bring_in("clients", "name", "Acme")
     good = {"clients": "Bolt,", "projects": "Acme,App,"}[kind]
     summary = bring_in(kind, *lines, good)
@@ -108,14 +104,14 @@ def test_a_row_with_a_wrong_value_is_named_and_the_others_come_in(bring_in, tmp_
     assert summary.faults_file.exists()
 
 
-def test_a_dry_run_writes_nothing(hub, bring_in):
+def test_a_dry_run_writes_nothing(bring_in, count):
     assert outcome(bring_in("clients", "name", "Acme", "acme", dry_run=True)) == (2, 1, 1, 0)
-    assert count(hub, Client) == 0
+    assert count(Client) == 0
 
 
-def test_columns_of_another_layout_are_mapped(hub, bring_in):
+def test_columns_of_another_layout_are_mapped(bring_in, rows):
     bring_in("clients", "Account Name,Town", "Acme,Berlin", mapping={"name": "Account Name", "city": "Town"})
-    assert [(client.name, client.city) for client in hub.all(select(Client))] == [("Acme", "Berlin")]
+    assert [(client.name, client.city) for client in rows(select(Client))] == [("Acme", "Berlin")]
 
 
 def test_what_cannot_be_imported_is_refused(bring_in):

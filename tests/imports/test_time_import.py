@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from decimal import Decimal
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,7 +22,6 @@ from hub.imports import time_import
 from hub.imports.batches import undo_import
 from hub.imports.time_import import import_time
 
-SIP = Path(__file__).parents[3] / "shared" / "data" / "sip" / "tasks.csv"
 SIP_MAPPING = {
     "client": "ProjectCode",
     "project": "ProjectBreakdownCode",
@@ -55,28 +53,30 @@ def outcome(summary):
     return (summary.rows, summary.created, summary.unchanged, summary.rejected)
 
 
-def entries(hub):
-    found = hub.all(select(TimeEntry).order_by(TimeEntry.worked_on))
-    return [(entry.worked_on.isoformat(), Decimal(entry.seconds) / 3600) for entry in found]
+@pytest.fixture
+def entries(rows):
+    """The day and the hours of every time entry."""
+
+    def entries():
+        found = rows(select(TimeEntry).order_by(TimeEntry.worked_on))
+        return [(entry.worked_on.isoformat(), Decimal(entry.seconds) / 3600) for entry in found]
+
+    return entries
 
 
-def count(hub, table):
-    return hub.all(select(func.count()).select_from(table))[0]
-
-
-def test_rows_become_time_entries_with_what_they_need_around_them(hub, bring_in):
+def test_rows_become_time_entries_with_what_they_need_around_them(bring_in, rows, entries):
     summary = bring_in(GOOD, LONG, BAD)
     assert outcome(summary) == (3, 2, 0, 1)
     assert (summary.hours, summary.rejected_hours) == (Decimal("31.5"), Decimal("2.25"))
     # 1.5 h on Monday, and 30 h / 8 h = 4 working days of 7.5 h
-    assert sorted(entries(hub)) == [
+    assert sorted(entries()) == [
         ("2026-03-02", Decimal("1.5")),
         ("2026-03-02", Decimal("7.5")),
         ("2026-03-03", Decimal("7.5")),
         ("2026-03-04", Decimal("7.5")),
         ("2026-03-05", Decimal("7.5")),
     ]
-    [client], [project] = hub.all(select(Client)), hub.all(select(Project))
+    [client], [project] = rows(select(Client)), rows(select(Project))
     assert (client.name, client.currency, project.name, project.code, project.currency) == (
         "Acme Ltd",
         "EUR",
@@ -84,36 +84,36 @@ def test_rows_become_time_entries_with_what_they_need_around_them(hub, bring_in)
         "W1",
         "EUR",
     )
-    assert sorted(hub.all(select(Task.name))) == ["Build", "Design"]
-    assert {(person.name, person.external_id) for person in hub.all(select(Person))} == {("Ada", None), ("58", "58")}
+    assert sorted(rows(select(Task.name))) == ["Build", "Design"]
+    assert {(person.name, person.external_id) for person in rows(select(Person))} == {("Ada", None), ("58", "58")}
 
 
-def test_rows_with_faults_come_back_and_are_imported_when_mended(hub, bring_in, tmp_path):
+def test_rows_with_faults_come_back_and_are_imported_when_mended(bring_in, tmp_path, entries):
     summary = bring_in(GOOD, BAD)
     assert summary.faults_file == tmp_path / "time.faults.csv"
     header, row = summary.faults_file.read_text().splitlines()
     assert row == f'{BAD},3,date,,"is empty, and so is the start"'
     mended = row.replace("58,,,", "58,,2026-03-03,")
     assert outcome(bring_in(mended, header=header)) == (1, 1, 0, 0)
-    assert entries(hub) == [("2026-03-02", Decimal("1.5")), ("2026-03-03", Decimal("2.25"))]
+    assert entries() == [("2026-03-02", Decimal("1.5")), ("2026-03-03", Decimal("2.25"))]
 
 
-def test_the_same_file_again_changes_nothing(hub, bring_in):
+def test_the_same_file_again_changes_nothing(bring_in, count, entries):
     bring_in(GOOD, LONG)
-    before = entries(hub)
+    before = entries()
     again = bring_in(GOOD, LONG)
     assert outcome(again) == (2, 0, 2, 0)
     assert (again.hours, again.batch_id) == (Decimal("31.5"), None)
-    assert entries(hub) == before
-    assert count(hub, ImportBatch) == 1
+    assert entries() == before
+    assert count(ImportBatch) == 1
 
 
-def test_equal_rows_without_an_id_are_an_entry_each_and_stay_so(hub, bring_in):
+def test_equal_rows_without_an_id_are_an_entry_each_and_stay_so(bring_in, count):
     header = "client,project,task,person,date,hours"
     line = "Acme,Web,Design,Ada,2026-03-02,1"
     assert outcome(bring_in(line, line, header=header)) == (2, 2, 0, 0)
     assert outcome(bring_in(line, line, line, header=header)) == (3, 1, 2, 0)
-    assert count(hub, TimeEntry) == 3
+    assert count(TimeEntry) == 3
 
 
 @pytest.mark.parametrize(
@@ -125,22 +125,22 @@ def test_equal_rows_without_an_id_are_an_entry_each_and_stay_so(hub, bring_in):
         (LONG.replace("30,2", "20,2"), "is in the hub with 7.50 h on 2026-03-02"),  # now it would not
     ],
 )
-def test_a_known_id_with_other_hours_is_neither_lost_nor_counted_twice(hub, bring_in, line, reason):
+def test_a_known_id_with_other_hours_is_neither_lost_nor_counted_twice(bring_in, line, reason, entries):
     bring_in(GOOD, LONG)
-    before = entries(hub)
+    before = entries()
     summary = bring_in(line)
     assert outcome(summary) == (1, 0, 0, 1)
     assert reason in summary.faults[0].reason
-    assert entries(hub) == before
+    assert entries() == before
 
 
-def test_a_part_that_was_deleted_here_is_brought_in_again(hub, bring_in):
+def test_a_part_that_was_deleted_here_is_brought_in_again(hub, bring_in, rows, entries):
     bring_in(LONG)
-    [part] = hub.all(select(TimeEntry.id).where(TimeEntry.external_id == "2#3"))
+    [part] = rows(select(TimeEntry.id).where(TimeEntry.external_id == "2#3"))
     hub.transact(lambda session: delete_time(session, part))
     summary = bring_in(LONG)
     assert (summary.created, summary.entries) == (1, 1)
-    assert len(entries(hub)) == 4
+    assert len(entries()) == 4
 
 
 @pytest.mark.parametrize(
@@ -153,21 +153,21 @@ def test_a_part_that_was_deleted_here_is_brought_in_again(hub, bring_in):
         (GOOD.replace("Ada", "Bob"), "person", "is no person here; create it first"),
     ],
 )
-def test_without_create_a_row_that_names_something_unknown_is_a_fault(hub, bring_in, line, column, reason):
+def test_without_create_a_row_that_names_something_unknown_is_a_fault(bring_in, line, column, reason, count):
     bring_in(GOOD)
     summary = bring_in(line.replace(",1,EUR", ",9,EUR"), create=False)
     [fault] = summary.faults
     assert (fault.line, fault.column) == (2, column)
     assert fault.reason.startswith(reason)
-    assert count(hub, TimeEntry) == 1
+    assert count(TimeEntry) == 1
 
 
-def test_what_is_here_already_is_found_by_name_without_regard_to_case_and_legal_form(hub, bring_in):
+def test_what_is_here_already_is_found_by_name_without_regard_to_case_and_legal_form(hub, bring_in, count, rows):
     client = hub.transact(lambda session: create_client(session, name="ACME Limited"))
     project = hub.transact(lambda session: create_project(session, client_id=client.id, name="web"))
     bring_in(GOOD)
-    assert count(hub, Client) == 1
-    assert hub.all(select(TimeEntry.project_id)) == [project.id]
+    assert count(Client) == 1
+    assert rows(select(TimeEntry.project_id)) == [project.id]
 
 
 def test_a_name_that_two_clients_have_is_a_fault(hub, bring_in):
@@ -176,14 +176,14 @@ def test_a_name_that_two_clients_have_is_a_fault(hub, bring_in):
     assert bring_in(GOOD).faults[0].reason == "is the name of 2 clients; rename all but one"
 
 
-def test_codes_tell_projects_of_one_name_apart_but_one_code_may_stand_at_several(hub, bring_in):
+def test_codes_tell_projects_of_one_name_apart_but_one_code_may_stand_at_several(bring_in, rows):
     lines = [
         "Acme,Web,W1,Design,Ada,,2026-03-02,1,1,",
         "Acme,Web,W2,Design,Ada,,2026-03-02,1,2,",
         "Acme,App,W1,Design,Ada,,2026-03-02,1,3,",
     ]
     bring_in(*lines)
-    assert sorted((project.name, project.code) for project in hub.all(select(Project))) == [
+    assert sorted((project.name, project.code) for project in rows(select(Project))) == [
         ("App", "W1"),
         ("Web", "W1"),
         ("Web", "W2"),
@@ -191,19 +191,19 @@ def test_codes_tell_projects_of_one_name_apart_but_one_code_may_stand_at_several
     assert outcome(bring_in(*lines)) == (3, 0, 3, 0)
 
 
-def test_a_person_who_was_renamed_is_found_by_number(hub, bring_in):
+def test_a_person_who_was_renamed_is_found_by_number(hub, bring_in, rows):
     bring_in(LONG)
-    [person] = hub.all(select(Person))
+    [person] = rows(select(Person))
     hub.transact(lambda session: change_person(session, person.id, name="Grace"))
     assert outcome(bring_in(LONG.replace(",30,2,", ",1,4,"))) == (1, 1, 0, 0)
-    assert hub.all(select(Person.name)) == ["Grace"]
+    assert rows(select(Person.name)) == ["Grace"]
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_dry_run_counts_the_same_and_writes_nothing(hub, bring_in, create):
+def test_a_dry_run_counts_the_same_and_writes_nothing(bring_in, create, count):
     lines = [GOOD, LONG, BAD, GOOD.replace(",1,EUR", ",4,EUR")]
     tried = bring_in(*lines, create=create, dry_run=True)
-    assert [count(hub, table) for table in (Client, Project, Task, Person, TimeEntry, ImportBatch)] == [0] * 6
+    assert [count(table) for table in (Client, Project, Task, Person, TimeEntry, ImportBatch)] == [0] * 6
     done = bring_in(*lines, create=create)
     assert tried.as_json() | {"faults_file": None, "batch_id": None} == done.as_json() | {
         "faults_file": None,
@@ -211,10 +211,10 @@ def test_a_dry_run_counts_the_same_and_writes_nothing(hub, bring_in, create):
     }
 
 
-def test_a_malformed_file_changes_nothing(hub, bring_in):
+def test_a_malformed_file_changes_nothing(bring_in, count):
     with pytest.raises(RuleBroken, match=r"time\.csv, line 3: the row has 1 cell, the header has 10"):
         bring_in(GOOD, "Acme")
-    assert count(hub, TimeEntry) == 0
+    assert count(TimeEntry) == 0
 
 
 def test_creating_needs_a_company(bring_in):
@@ -238,26 +238,26 @@ def broken_off(hub, bring_in, monkeypatch):
         bring_in(GOOD, LONG)
 
 
-def test_what_a_broken_off_import_left_does_not_count(hub, broken_off):
-    assert count(hub, TimeEntry) == 1
+def test_what_a_broken_off_import_left_does_not_count(hub, broken_off, count):
+    assert count(TimeEntry) == 1
     with hub.read() as session:
         assert unapproved_ids(session) == []
 
 
-def test_the_next_import_writes_anew_what_a_broken_off_one_left(hub, bring_in, broken_off):
+def test_the_next_import_writes_anew_what_a_broken_off_one_left(hub, bring_in, broken_off, rows, entries):
     summary = bring_in(GOOD.replace("1.5", "2"), LONG)  # mended meanwhile
     assert outcome(summary) == (2, 2, 0, 0)
-    assert sum(hours for _, hours in entries(hub)) == Decimal(32)  # 2 + 30
+    assert sum(hours for _, hours in entries()) == Decimal(32)  # 2 + 30
     with hub.read() as session:
         assert len(unapproved_ids(session)) == 5  # 1 + 4 parts
-    assert [batch.undone_at is None for batch in hub.all(select(ImportBatch).order_by(ImportBatch.id))] == [False, True]
+    assert [batch.undone_at is None for batch in rows(select(ImportBatch).order_by(ImportBatch.id))] == [False, True]
 
 
-def test_an_untouched_import_can_be_undone_and_brought_in_again(hub, bring_in):
+def test_an_untouched_import_can_be_undone_and_brought_in_again(hub, bring_in, entries):
     first = bring_in(GOOD)
     second = bring_in(LONG)
     assert undo_import(hub, UUID(second.batch_id)) == 4
-    assert entries(hub) == [("2026-03-02", Decimal("1.5"))]
+    assert entries() == [("2026-03-02", Decimal("1.5"))]
     with pytest.raises(RuleBroken, match=r"The import of time.csv was undone already\."):
         undo_import(hub, UUID(second.batch_id))
     assert outcome(bring_in(GOOD, LONG)) == (2, 1, 1, 0)
@@ -272,14 +272,14 @@ def test_an_untouched_import_can_be_undone_and_brought_in_again(hub, bring_in):
     ],
     ids=["approved", "changed"],
 )
-def test_an_import_that_was_worked_with_cannot_be_undone(hub, bring_in, touch):
+def test_an_import_that_was_worked_with_cannot_be_undone(hub, bring_in, touch, count, rows):
     batch_id = UUID(bring_in(GOOD).batch_id)
-    ids = hub.all(select(TimeEntry.id))
+    ids = rows(select(TimeEntry.id))
     hub.transact(lambda session: touch(session, ids))
     with pytest.raises(RuleBroken, match="cannot be undone: 1 of its time entries were changed, submitted or approved"):
         undo_import(hub, batch_id)
-    assert count(hub, TimeEntry) == 1
-    assert hub.all(select(ImportBatch.published_at))[0] is not None
+    assert count(TimeEntry) == 1
+    assert rows(select(ImportBatch.published_at))[0] is not None
 
 
 def test_an_unknown_import_cannot_be_undone(hub):
@@ -287,12 +287,11 @@ def test_an_unknown_import_cannot_be_undone(hub):
         undo_import(hub, uuid4())
 
 
-@pytest.mark.skipif(not SIP.exists(), reason="the SiP data set is not beside the project (../shared/data/sip)")
-def test_every_hour_of_the_sip_data_is_in_the_hub_or_in_the_faults_file(hub, tmp_path):
+def test_every_hour_of_the_sip_data_is_in_the_hub_or_in_the_faults_file(sip_tasks, hub, tmp_path, rows):
     given = {"mapping": SIP_MAPPING, "create": True, "faults_folder": tmp_path}
-    summary = import_time(hub, SIP, **given)
+    summary = import_time(hub, sip_tasks, **given)
     assert outcome(summary) == (7_488, 7_367, 0, 121)
     assert (summary.hours, summary.rejected_hours) == (Decimal("41814.42"), Decimal("794.38"))  # together 42,608.80
-    [seconds] = hub.all(select(func.sum(TimeEntry.seconds)))
+    [seconds] = rows(select(func.sum(TimeEntry.seconds)))
     assert Decimal(seconds) / 3600 == Decimal("41814.42")
-    assert outcome(import_time(hub, SIP, **given)) == (7_488, 0, 7_367, 121)
+    assert outcome(import_time(hub, sip_tasks, **given)) == (7_488, 0, 7_367, 121)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +24,6 @@ from hub.imports.time_rows import (
     working_days,
 )
 
-SIP = Path(__file__).parents[3] / "shared" / "data" / "sip" / "tasks.csv"
 SIP_MAPPING = {
     "client": "ProjectCode",
     "project": "ProjectBreakdownCode",
@@ -224,9 +222,8 @@ def test_working_days_are_monday_to_friday():
     assert working_days(date(2026, 3, 7), until=date(2026, 3, 8), at_most=2) == []
 
 
-@pytest.mark.skipif(not SIP.exists(), reason="the SiP data set is not beside the project (../shared/data/sip)")
-def test_every_hour_of_the_sip_data_is_in_a_good_row_or_in_a_bad_one():
-    with open_csv(SIP) as file:
+def test_every_hour_of_the_sip_data_is_in_a_good_row_or_in_a_bad_one(sip_tasks):
+    with open_csv(sip_tasks) as file:
         columns = resolve_columns(file.header, fields=TIME_FIELDS, layouts=TIME_LAYOUTS, mapping=SIP_MAPPING)
         check_columns(columns)
         rows = list(read_time_rows(file, columns, examined(file, columns)))
