@@ -48,7 +48,7 @@ class SalesforceFrame(Sandbox):
             "duplicate_rule": "off",
         }
         named = {name: self.options[name] for name in ("seed", "country", "organization") if name in self.options}
-        fill(state, self.schema, now=self.now(), username=self.username, **named)
+        fill(state, self.full_schema, now=self.now(), username=self.username, **named)
         return {**state, "duplicate_rule": self.options.get("duplicate_rule", "off")}
 
     # Options ---------------------------------------------------------------------------------------------------------
@@ -61,12 +61,21 @@ class SalesforceFrame(Sandbox):
 
     @cached_property
     def schema(self) -> dict[str, SObject]:
+        """What the integration user may see."""
         missing = self.options.get("missing", ())
+        return self._build_schema(tuple(missing.split(",")) if isinstance(missing, str) and missing else tuple(missing))
+
+    @cached_property
+    def full_schema(self) -> dict[str, SObject]:
+        """What the org has."""
+        return self._build_schema(())
+
+    def _build_schema(self, missing: tuple[str, ...]) -> dict[str, SObject]:
         return build_schema(
             stages=tuple(stage[0] for stage in STAGES),
             hub_id_field=truth(self.options.get("hub_id_field", True)),
             currencies=self.currencies,
-            missing=tuple(missing.split(",")) if isinstance(missing, str) and missing else tuple(missing),
+            missing=missing,
         )
 
     @property
@@ -189,7 +198,7 @@ class SalesforceFrame(Sandbox):
 
         return Org(
             self.state,
-            self.schema,
+            self.schema if actor == "api" else self.full_schema,
             now=now or self.now(),
             user_id=API_USER if actor == "api" else SALES_USER,
             record=record,

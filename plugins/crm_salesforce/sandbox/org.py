@@ -242,11 +242,11 @@ class Org:
                     raise ApiError("DUPLICATE_VALUE", message)
 
     def _refuse_duplicates(self, sobject: SObject, row: Row) -> None:
-        """The duplicate rule on the account's name; switched on by the vendor's user."""
+        """The duplicate rule on the account's name, letters and digits only; switched on by the vendor's user."""
         rule = self._state["duplicate_rule"]
         if sobject.name != "Account" or rule == "off" or (rule == "alert" and self._allow_duplicates):
             return
-        matches = self.by_key("Account", "Name", row["Name"])
+        matches = [each for each in self._live_rows("Account") if _alike(each["Name"]) == _alike(row["Name"])]
         if not matches:
             return
         records = [
@@ -309,3 +309,7 @@ class Org:
     def _next_id(self, sobject: SObject) -> str:
         self._state["last_number"] += 1
         return new_id(sobject.prefix, self._state["last_number"])
+
+
+def _alike(name: str) -> str:
+    return "".join(char for char in name.casefold() if char.isalnum())

@@ -168,7 +168,7 @@ def _system_rows(
             rows.setdefault(name, {})[id] = {"Id": id, **values, "SystemModstamp": stamp}
 
     currencies = schema["Account"].fields["CurrencyIsoCode"].values if "CurrencyType" in schema else ()
-    company = {"IsSandbox": False, "InstanceName": "NA0", "OrganizationType": "Enterprise Edition"}
+    company = {"IsSandbox": True, "InstanceName": "NA0", "OrganizationType": "Enterprise Edition"}
     put("Organization", ORGANIZATION_ID, Name=organization, **company)
     for number, (login, person) in enumerate(USERS, 1):
         money = {"DefaultCurrencyIsoCode": currencies[0]} if currencies else {}

@@ -156,7 +156,7 @@ class VendorUser(SalesforceFrame):
             raise ActionRefused(f"{error.code}: {error.message}") from error
 
     def _object_of(self, id: str) -> str:
-        name = next((each.name for each in self.schema.values() if id.startswith(each.prefix)), None)
+        name = next((each.name for each in self.full_schema.values() if id.startswith(each.prefix)), None)
         if name is None:
             raise ActionRefused(f"{id} is no id of a record.")
         return name

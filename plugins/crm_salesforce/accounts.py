@@ -1,0 +1,133 @@
+"""Whose opportunity it is: the account of a deal's customer, found or created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hub.sdk import Outcome, Sending, Status, Values
+from plugins.crm_salesforce.client import Row, SalesforceClient
+from plugins.crm_salesforce.facts import KEY_FIELD, Facts
+from plugins.crm_salesforce.mapping import domain, key_of
+from plugins.crm_salesforce.results import outcome_of
+from plugins.crm_salesforce.statements import any_of, escaped, in_pieces, select
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The account that one sending is for. key: ours, which an account created for it carries."""
+
+    ref: str
+    key: str
+    values: Values
+
+    @property
+    def name(self) -> str:
+        return " ".join(str(self.values["Name"]).split()).casefold()
+
+    @property
+    def domain(self) -> str:
+        return domain(self.values.get("Website", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Account ids by ref, and for the other refs why there is none."""
+
+    ids: Mapping[str, str]
+    outcomes: Mapping[str, Outcome]
+
+
+def resolve_accounts(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> Resolved:
+    """Find the account of each sending by our key, its exact name, or its web domain; create those not found."""
+    wanted = [_wanted(sending) for sending in sendings]
+    known = _candidates(client, facts, wanted) if wanted else []
+    ids: dict[str, str] = {}
+    outcomes: dict[str, Outcome] = {}
+    missing: list[Wanted] = []
+    for each in wanted:
+        matches = _matches(each, known)
+        if len(matches) == 1:
+            ids[each.ref] = matches[0]["Id"]
+        elif matches:
+            outcomes[each.ref] = _ambiguous(each, matches)
+        else:
+            missing.append(each)
+    created, refused = _create(client, facts, missing)
+    return Resolved(ids | created, outcomes | refused)
+
+
+def _wanted(sending: Sending) -> Wanted:
+    key = key_of(sending.body)
+    return Wanted(sending.ref, f"{key[0]}:{key[1]}" if key else "", dict(sending.body["Account"]))
+
+
+def _candidates(client: SalesforceClient, facts: Facts, wanted: Sequence[Wanted]) -> list[Row]:
+    fields = ["Id", "Name"]
+    fields += [name for name in ("Website", "BillingCountry", KEY_FIELD) if facts.has("Account", name)]
+    conditions = [
+        escaped("Name IN {}", names) for names in in_pieces(sorted({str(each.values["Name"]) for each in wanted}))
+    ]
+    if facts.has("Account", KEY_FIELD):
+        keys = sorted({each.key for each in wanted if each.key})
+        conditions += [escaped(f"{KEY_FIELD} IN {{}}", piece) for piece in in_pieces(keys)]
+    if facts.has("Account", "Website"):
+        domains = sorted({each.domain for each in wanted if each.domain})
+        for piece in in_pieces(domains, longest=4_000):
+            conditions.append(any_of(escaped("Website LIKE '%{:like}%'", each) for each in piece))
+    found: dict[str, Row] = {}
+    for condition in conditions:
+        for page in client.query(select(fields, "Account", [condition])):
+            found |= {row["Id"]: row for row in page.rows}
+    return list(found.values())
+
+
+def _matches(wanted: Wanted, known: Sequence[Row]) -> list[Row]:
+    """The accounts that may be meant: by the surest sign there is, several only when nothing tells them apart."""
+    by_key = [row for row in known if wanted.key and row.get(KEY_FIELD) == wanted.key]
+    by_domain = [row for row in known if wanted.domain and domain(row.get("Website") or "") == wanted.domain]
+    by_name = [row for row in known if " ".join(row["Name"].split()).casefold() == wanted.name]
+    if by_key or not by_name:
+        return by_key or by_domain
+    for sign in (
+        by_domain,
+        [row for row in by_name if row.get("BillingCountry") == wanted.values.get("BillingCountry")],
+    ):
+        both = [row for row in by_name if row in sign]
+        if len(by_name) > 1 and len(both) == 1:
+            return both
+    return by_name
+
+
+def _ambiguous(wanted: Wanted, matches: Sequence[Row]) -> Outcome:
+    listed = ", ".join(row["Id"] for row in matches)
+    return Outcome(
+        wanted.ref,
+        Status.REJECTED,
+        reason=f"Salesforce has {len(matches)} accounts that may be “{wanted.values['Name']}”: {listed}.",
+        field="customer_name",
+        remedy="Merge them in Salesforce, or give the deal the website of the one that is meant.",
+    )
+
+
+def _create(
+    client: SalesforceClient, facts: Facts, missing: Sequence[Wanted]
+) -> tuple[dict[str, str], dict[str, Outcome]]:
+    """One new account for each name; deals of the same new customer share it."""
+    firsts = list({each.name: each for each in reversed(missing)}.values())
+    if not firsts:
+        return {}, {}
+    rows = [{"attributes": {"type": "Account"}, **each.values} for each in firsts]
+    if facts.has("Account", KEY_FIELD) and all(each.key for each in firsts):
+        keyed = [{**row, KEY_FIELD: each.key} for row, each in zip(rows, firsts, strict=True)]
+        results = client.upsert_rows("Account", KEY_FIELD, keyed)
+    else:
+        results = client.create_rows(rows)
+    by_name = {each.name: result for each, result in zip(firsts, results, strict=True)}
+    ids = {each.ref: by_name[each.name]["id"] for each in missing if by_name[each.name].get("success")}
+    refused = {
+        each.ref: outcome_of(each.ref, by_name[each.name], created=True, what="the account")
+        for each in missing
+        if each.ref not in ids
+    }
+    return ids, refused

@@ -1,0 +1,130 @@
+"""Registered deals going out as opportunities, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from hub.sdk import Found, Outcome, PermanentFailure, Sending, Status
+from plugins.crm_salesforce.accounts import resolve_accounts
+from plugins.crm_salesforce.client import Row, SalesforceClient
+from plugins.crm_salesforce.facts import KEY_FIELD, Facts
+from plugins.crm_salesforce.mapping import key_of
+from plugins.crm_salesforce.results import outcome_of, rejected
+from plugins.crm_salesforce.statements import escaped, in_pieces, select
+
+_CREATE_ONLY = ("Account", "StageName")
+"""Sales owns these from the moment the opportunity is there."""
+_NEAR_SCORE = 80
+
+
+def push_deals(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> list[Outcome]:
+    """Create or update opportunities; one outcome each."""
+    updates = [sending for sending in sendings if sending.remote_id]
+    creates = [sending for sending in sendings if not sending.remote_id]
+    return [*_update(client, updates), *_create(client, facts, creates)]
+
+
+def find_deals(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> list[Found]:
+    """Opportunities that carry our key, and open ones of the same name and account that a person should look at."""
+    found: list[Found] = []
+    rows = _candidates(client, facts, sendings)
+    for sending in sendings:
+        key = key_of(sending.body)
+        ours = [row for row in rows if row["Id"] == sending.remote_id or (key is not None and key_of(row) == key)]
+        near = [row for row in rows if key_of(row) is None and _looks_alike(row, sending)]
+        found += [Found(sending.ref, row["Id"], _version(row), row["Name"], ours=True, why="our key") for row in ours]
+        if not ours:
+            found += [
+                Found(
+                    sending.ref,
+                    row["Id"],
+                    _version(row),
+                    row["Name"],
+                    score=_NEAR_SCORE,
+                    why="an open opportunity of the same name and account",
+                )
+                for row in near
+            ]
+    return found
+
+
+def _candidates(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> list[Row]:
+    fields = ["Id", "Name", "IsClosed", "SystemModstamp", "Account.Name"]
+    fields += [name for name in (KEY_FIELD, "Description") if facts.has("Opportunity", name)]
+    conditions: list[str] = []
+    if facts.has("Opportunity", KEY_FIELD):
+        keys = sorted({f"{key[0]}:{key[1]}" for sending in sendings if (key := key_of(sending.body))})
+        conditions += [escaped(f"{KEY_FIELD} IN {{}}", piece) for piece in in_pieces(keys)]
+    names = sorted({str(sending.body["Name"]) for sending in sendings if "Name" in sending.body})
+    conditions += [escaped("Name IN {}", piece) for piece in in_pieces(names)]
+    ids = sorted(sending.remote_id for sending in sendings if sending.remote_id)
+    conditions += [escaped("Id IN {}", piece) for piece in in_pieces(ids)]
+    rows: dict[str, Row] = {}
+    for condition in conditions:
+        for page in client.query(select(fields, "Opportunity", [condition])):
+            rows |= {row["Id"]: row for row in page.rows}
+    return list(rows.values())
+
+
+def _looks_alike(row: Row, sending: Sending) -> bool:
+    account = sending.body.get("Account") or {}
+    theirs = (row.get("Account") or {}).get("Name") or ""
+    same_name = str(row["Name"]).casefold() == str(sending.body.get("Name", "")).casefold()
+    return same_name and not row["IsClosed"] and theirs.casefold() == str(account.get("Name", "")).casefold()
+
+
+def _version(row: Row) -> str | None:
+    return row.get("SystemModstamp")
+
+
+def _create(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> list[Outcome]:
+    accounts = resolve_accounts(client, facts, sendings)
+    ready = [sending for sending in sendings if sending.ref in accounts.ids]
+    ready.sort(key=lambda sending: accounts.ids[sending.ref])  # children of one account side by side: fewer locks
+
+    def row_of(sending: Sending) -> Row:
+        values = {name: value for name, value in sending.body.items() if name != "Account"}
+        return _row({**values, "AccountId": accounts.ids[sending.ref]})
+
+    if facts.has("Opportunity", KEY_FIELD):
+        outcomes = _send(ready, row_of, lambda rows: client.upsert_rows("Opportunity", KEY_FIELD, rows))
+    else:
+        outcomes = _send(ready, row_of, client.create_rows)
+    return [*accounts.outcomes.values(), *outcomes]
+
+
+def _update(client: SalesforceClient, sendings: Sequence[Sending]) -> list[Outcome]:
+    def row_of(sending: Sending) -> Row:
+        values = {name: value for name, value in sending.body.items() if name not in _CREATE_ONLY}
+        return _row({**values, "id": sending.remote_id})
+
+    changed = [sending for sending in sendings if set(sending.body) - set(_CREATE_ONLY)]
+    same = [Outcome(s.ref, Status.UNCHANGED, remote_id=s.remote_id) for s in sendings if s not in changed]
+    return [*same, *_send(changed, row_of, client.update_rows)]
+
+
+def _row(values: Row) -> Row:
+    """The row as it goes over the wire: the amount, kept as text, is a number there."""
+    if values.get("Amount") is not None:
+        values = {**values, "Amount": Decimal(values["Amount"])}
+    return {"attributes": {"type": "Opportunity"}, **values}
+
+
+def _send(
+    sendings: Sequence[Sending], row_of: Callable[[Sending], Row], call: Callable[[Sequence[Row]], list[Row]]
+) -> list[Outcome]:
+    """One call; when one record makes the vendor refuse all of them, halves, so that it stops only itself."""
+    if not sendings:
+        return []
+    try:
+        results = call([row_of(sending) for sending in sendings])
+    except PermanentFailure as failure:
+        if len(sendings) == 1:
+            return [rejected(sendings[0].ref, failure)]
+        middle = len(sendings) // 2
+        return [*_send(sendings[:middle], row_of, call), *_send(sendings[middle:], row_of, call)]
+    return [
+        outcome_of(sending.ref, result, created=sending.remote_id is None)
+        for sending, result in zip(sendings, results, strict=True)
+    ]

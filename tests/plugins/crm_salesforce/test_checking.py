@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from hub.sdk import ConfigurationFailure, TemporaryFailure
+from plugins import crm_salesforce
+from plugins.crm_salesforce import Salesforce
+from plugins.crm_salesforce import connector as connector_module
+from plugins.crm_salesforce.sandbox import SalesforceSandbox
+from tests.plugins.crm_salesforce.connecting import context
+from tests.plugins.crm_salesforce.test_settings import KEY
+
+
+def check(server, **changes):
+    return Salesforce(context({**server.settings, **changes})).check()
+
+
+def text(result, name):
+    return next(finding.text for finding in result.findings if finding.name == name)
+
+
+def test_a_check_says_who_we_are_there_and_writes_nothing(stand_in):
+    server = stand_in(organization="Northwind")
+    result = check(server)
+    assert result.ok
+    assert (result.account_name, result.environment) == ("Northwind", "sandbox")
+    assert result.account_id.startswith("00D") and len(result.account_id) == 18
+    assert text(result, "organization").endswith("as hub@example.com, API version 66.0")
+    assert text(result, "stage") == "registered deals start in the stage “Prospecting”"
+    assert text(result, "currency") == "one currency, USD"
+    assert "API calls of a day are left" in text(result, "api calls")
+    assert server.sandbox.effects() == []
+
+
+def test_currencies_of_a_multi_currency_org_are_listed(stand_in):
+    assert text(check(stand_in(currencies=("USD", "EUR"))), "currency") == "several currencies: EUR, USD"
+
+
+def test_missing_objects_and_fields_name_what_is_lost(stand_in):
+    result = check(stand_in(missing=("Contact", "Account.Website", "Opportunity.IsWon")))
+    assert not result.ok
+    assert text(result, "Contact") == "Contact cannot be read: contacts are not pulled"
+    assert text(result, "Opportunity") == "Opportunity has no IsWon: projects are not pulled, and deals are not sent"
+    assert text(result, "Account.Website").startswith("Website cannot be read: clients have no website")
+
+
+def test_a_missing_key_field_is_a_hint_not_a_fault(stand_in):
+    result = check(stand_in(hub_id_field=False))
+    assert result.ok
+    hint = next(finding for finding in result.findings if finding.name == "key field")
+    assert "Hub_Id__c is missing on Account, Opportunity" in hint.text
+    assert hint.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"client_id": "wrong"}, "client_id"),
+        ({"client_secret": "wrong"}, "client_secret"),
+        ({"api_version": "69.0"}, "api_version"),
+        ({"deal_stage": "Closed Won"}, "deal_stage"),
+        ({"client_secret": None, "username": "someone@example.com", "private_key": KEY}, "private_key"),
+    ],
+)
+def test_a_wrong_setting_is_named(stand_in, changes, field):
+    with pytest.raises(ConfigurationFailure) as failure:
+        check(stand_in(), **changes)
+    assert failure.value.field == field
+
+
+def test_a_host_that_is_not_salesforce_is_named(stand_in):
+    server = stand_in()
+    server.sandbox.add_fault(path="/services/oauth2/token", status=200, body="<html>a web shop</html>")
+    with pytest.raises(ConfigurationFailure) as failure:
+        check(server)
+    assert failure.value.field == "login_url"
+
+
+def test_a_host_that_is_not_there_names_the_setting():
+    with SalesforceSandbox().serve() as server:
+        settings = server.settings
+    with pytest.raises(TemporaryFailure, match="setting login_url"):
+        Salesforce(context(settings)).check()
+
+
+def test_a_host_that_hangs_is_given_up(stand_in, monkeypatch):
+    monkeypatch.setattr(connector_module, "CHECK_S", 0.3)
+    server = stand_in()
+    server.sandbox.add_fault(path="/services/*", delay_s=1.5, times=2)
+    with pytest.raises(TemporaryFailure):
+        check(server)
+
+
+def test_another_stage_may_be_set(stand_in):
+    assert "“Proposal”" in text(check(stand_in(), deal_stage="Proposal"), "stage")
+
+
+def test_every_check_signs_in_anew(stand_in):
+    """A stored session would hide that the credentials have stopped working."""
+    server = stand_in()
+    connector = Salesforce(context(server.settings))
+    connector.check()
+    connector.check()
+    assert server.sandbox.calls()["token"] == 2
+
+
+def test_the_plugin_offers_its_connector_and_its_sandbox():
+    assert crm_salesforce.connectors() == [Salesforce]
+    (spec,) = crm_salesforce.sandboxes()
+    assert spec.name == "salesforce"
+    assert spec.create(state_file=None, seed="empty").schema["Account"].name == "Account"
+
+
+def test_importing_the_plugin_loads_no_heavy_library():
+    code = "import sys, plugins.crm_salesforce; print({'simple_salesforce', 'jwt', 'werkzeug'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_streams_are_declared_parents_first_and_conditions_explain_themselves():
+    assert [stream.kind for stream in Salesforce.streams] == ["clients", "contacts", "projects", "deals"]
+    for stream in Salesforce.streams:
+        assert stream.lookback_s > 0
+        fields = stream.conditions().fields.values() if stream.conditions else ()
+        assert all(field.metadata["title"] and field.metadata["help"] for field in fields)

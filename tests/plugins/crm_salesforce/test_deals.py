@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from hub.sdk import Batch, Op, OutcomeUnknown, Sending, Status
+from tests.plugins.crm_salesforce.conftest import Caller
+from tests.plugins.crm_salesforce.connecting import Deal, connect, push, sendings
+
+
+def row(org, id):
+    return org("GET", f"/sobjects/Opportunity/{id}").json()
+
+
+def opportunities(org):
+    return org.query("SELECT Id, Name FROM Opportunity ORDER BY Name").json()["records"]
+
+
+@pytest.mark.parametrize("hub_id_field", [True, False])
+def test_a_deal_becomes_an_open_opportunity_of_a_new_account(stand_in, hub_id_field):
+    server = stand_in(seed="empty", hub_id_field=hub_id_field)
+    org, connector = Caller(server), connect(server)
+    deal = Deal()
+    outcome = push(connector, deal)["1"]
+    assert outcome.status == Status.CREATED
+    created = row(org, outcome.remote_id)
+    assert (created["Name"], created["StageName"], created["CloseDate"]) == (
+        "Network refresh",
+        "Prospecting",
+        "2027-03-31",
+    )
+    assert Decimal(str(created["Amount"])) == deal.amount
+    assert created.get("Hub_Id__c") == (f"deals:{deal.id}" if hub_id_field else None)
+    account = org("GET", f"/sobjects/Account/{created['AccountId']}").json()
+    assert (account["Name"], account["BillingCountry"]) == ("Newcomer Ltd", "United Kingdom")
+
+
+@pytest.mark.parametrize(
+    ("deal", "account"),
+    [
+        (Deal(customer_name="fjord LOGISTICS", customer_website=""), "Fjord Logistics"),
+        (Deal(customer_name="Fjord", customer_website="http://fjordlogistics.example/about"), "Fjord Logistics"),
+        (Deal(customer_name="O'Brien & \\Sons", customer_website=""), "O'Brien & \\Sons"),
+    ],
+)
+def test_the_account_is_found_by_name_or_website(stand_in, deal, account):
+    server = stand_in()
+    org = Caller(server)
+    org.user("create_account", Name="O'Brien & \\Sons")
+    outcome = push(connect(server), deal)["1"]
+    found = org.query("SELECT Account.Name FROM Opportunity WHERE Id = '" + outcome.remote_id + "'").json()
+    assert found["records"][0]["Account"]["Name"] == account
+    assert server.sandbox.effects("create", "Account", actor="api") == []
+
+
+def test_two_accounts_that_may_be_meant_go_to_a_person_and_the_others_are_sent(stand_in):
+    server = stand_in(seed={"Account": [{"Name": "Twin"}, {"Name": "Twin"}]})
+    outcomes = push(connect(server), Deal(customer_name="Twin"), Deal(title="Other"))
+    assert (outcomes["1"].status, outcomes["1"].field) == (Status.REJECTED, "customer_name")
+    assert outcomes["2"].status == Status.CREATED
+
+
+def test_of_two_accounts_with_one_name_the_website_decides(stand_in):
+    twins = [{"Name": "Twin", "Website": "twin.example"}, {"Name": "Twin", "Website": "other.example"}]
+    server = stand_in(seed={"Account": twins})
+    outcome = push(connect(server), Deal(customer_name="Twin", customer_website="https://other.example"))["1"]
+    account_id = row(Caller(server), outcome.remote_id)["AccountId"]
+    assert Caller(server)("GET", f"/sobjects/Account/{account_id}").json()["Website"] == "other.example"
+
+
+def test_two_deals_of_one_new_customer_share_its_account(stand_in):
+    server = stand_in(seed="empty")
+    push(connect(server), Deal(title="One"), Deal(title="Two"))
+    assert len(server.sandbox.effects("create", "Account")) == 1
+    assert len(server.sandbox.effects("create", "Opportunity")) == 2
+
+
+def test_a_whole_batch_takes_three_calls(stand_in):
+    server = stand_in(seed="empty")
+    connector = connect(server)
+    used = server.sandbox.calls_used()
+    push(connector, *(Deal(title=f"Deal {n}", customer_website="") for n in range(50)))
+    # accounts by name and by key, accounts, opportunities
+    assert server.sandbox.calls_used() - used == 4
+    assert len(server.sandbox.effects("create", "Opportunity")) == 50
+
+
+@pytest.mark.parametrize("lost", ["*/Account/Hub_Id__c", "*/Opportunity/Hub_Id__c"])
+def test_after_a_lost_answer_the_same_batch_creates_nothing_twice(stand_in, lost):
+    server = stand_in(seed="empty")
+    connector = connect(server)
+    batch = Batch("batch-1", "deals", sendings(connector, Deal()))
+    server.sandbox.add_fault(method="PATCH", path=lost, close=True, apply=True)
+    with pytest.raises(OutcomeUnknown):
+        connector.push(batch)
+    (outcome,) = connector.push(batch)
+    assert outcome.remote_id is not None
+    assert len(server.sandbox.effects("create", "Opportunity")) == 1
+    assert len(server.sandbox.effects("create", "Account")) == 1
+
+
+def test_without_the_key_field_a_lost_answer_is_looked_up(stand_in):
+    server = stand_in(seed="empty", hub_id_field=False)
+    connector = connect(server)
+    sent = sendings(connector, Deal())
+    server.sandbox.add_fault(method="POST", path="*/composite/sobjects", skip=1, close=True, apply=True)
+    with pytest.raises(OutcomeUnknown):
+        connector.push(Batch("batch-1", "deals", sent))
+    (found,) = connector.find("deals", sent)
+    assert found.ours
+    assert found.remote_id == opportunities(Caller(server))[0]["Id"]
+
+
+def test_only_an_org_with_the_key_field_lets_a_lost_call_be_repeated(stand_in):
+    def keyed(server):
+        return next(stream.keyed for stream in connect(server).streams if stream.kind == "deals")
+
+    assert keyed(stand_in(seed="empty")) is True
+    assert keyed(stand_in(seed="empty", hub_id_field=False)) is False
+    assert keyed(stand_in(seed="empty", missing=("Account.Hub_Id__c",))) is False
+
+
+def test_find_knows_ours_and_shows_what_looks_alike(stand_in):
+    server = stand_in()
+    org, connector = Caller(server), connect(server)
+    ours, other = Deal(title="Ours"), Deal(title="Claims migration", customer_name="Granite Mutual")
+    id = push(connector, ours)["1"].remote_id
+    new = Deal(title="Nobody knows this one")
+    found = connector.find("deals", sendings(connector, ours, other, new))
+    assert [(each.ref, each.ours) for each in found] == [("1", True), ("2", False)]
+    assert (found[0].remote_id, found[1].label) == (id, "Claims migration")
+    org.user("lose_opportunity", id=found[1].remote_id)
+    assert connector.find("deals", sendings(connector, other)) == []
+
+
+def test_an_update_leaves_the_stage_and_the_account_to_sales(stand_in):
+    server = stand_in(seed="empty")
+    org, connector = Caller(server), connect(server)
+    deal = Deal()
+    id = push(connector, deal)["1"].remote_id
+    org.user("edit", id=id, fields={"StageName": "Negotiation"})
+    body = connector.body("deals", replace(deal, title="New title", customer_name="Else"), {})
+    (outcome,) = connector.push(Batch("b", "deals", (Sending("1", "k", Op.UPDATE, body, remote_id=id),)))
+    assert outcome.status == Status.UPDATED
+    assert (row(org, id)["Name"], row(org, id)["StageName"]) == ("New title", "Negotiation")
+    same = Sending("1", "k", Op.UPDATE, {"StageName": "Prospecting", "Account": body["Account"]}, remote_id=id)
+    assert [outcome.status for outcome in connector.push(Batch("c", "deals", (same,)))] == [Status.UNCHANGED]
+
+
+def test_a_deleted_opportunity_refuses_an_update_with_a_remedy(stand_in):
+    server = stand_in(seed="empty")
+    org, connector = Caller(server), connect(server)
+    id = push(connector, Deal())["1"].remote_id
+    org.user("delete", id=id)
+    (outcome,) = connector.push(Batch("b", "deals", (Sending("1", "k", Op.UPDATE, {"Name": "x"}, remote_id=id),)))
+    assert outcome.status == Status.REJECTED
+    assert "recycle bin" in outcome.remedy
+
+
+def test_a_duplicate_rule_names_what_it_found(stand_in):
+    server = stand_in(seed={"Account": [{"Name": "Newcomer, Ltd."}]}, duplicate_rule="alert")
+    existing = Caller(server).query("SELECT Id FROM Account").json()["records"][0]["Id"]
+    outcome = push(connect(server), Deal(customer_name="Newcomer Ltd"))["1"]
+    assert (outcome.status, outcome.field) == (Status.REJECTED, "customer_name")
+    assert existing in outcome.reason
+    assert server.sandbox.effects() == []
+
+
+def test_a_locked_row_goes_again_soon(stand_in):
+    server = stand_in(seed={"Account": [{"Name": "Newcomer Ltd"}]})
+    org, connector = Caller(server), connect(server)
+    org.user("lock_row", id=org.query("SELECT Id FROM Account").json()["records"][0]["Id"])
+    outcome = push(connector, Deal())["1"]
+    assert outcome.status == Status.DEFERRED
+    assert outcome.until is not None
+
+
+def test_one_bad_record_stops_only_itself_even_when_it_fails_the_whole_call(stand_in):
+    server = stand_in(seed="empty")
+    connector = connect(server)
+    sent = list(sendings(connector, *(Deal(title=f"Deal {n}") for n in range(5))))
+    sent[3] = replace(sent[3], body={**sent[3].body, "CloseDate": "2026-02-30"})
+    outcomes = {outcome.ref: outcome for outcome in connector.push(Batch("b", "deals", tuple(sent)))}
+    assert [outcomes[str(n)].status for n in range(1, 6)] == ["created"] * 3 + ["rejected"] + ["created"]
+    assert len(server.sandbox.effects("create", "Opportunity")) == 4
+
+
+def test_a_value_the_org_refuses_names_the_deals_field(stand_in):
+    server = stand_in(seed="empty")
+    connector = connect(server)
+    (sent,) = sendings(connector, Deal())
+    (outcome,) = connector.push(Batch("b", "deals", (replace(sent, body={**sent.body, "Name": "x" * 121}),)))
+    assert (outcome.status, outcome.field) == (Status.REJECTED, "title")
+
+
+def test_a_won_deal_comes_back_as_a_project_with_its_lineage(stand_in):
+    for options in ({}, {"hub_id_field": False}):
+        server = stand_in(seed="empty", **options)
+        org, connector = Caller(server), connect(server)
+        deal = Deal()
+        id = push(connector, deal)["1"].remote_id
+        org.user("win_opportunity", id=id)
+        (change,) = [change for page in connector.pull("projects", None) for change in page.changes]
+        assert (change.remote_id, change.our_id, change.lineage) == (id, None, (("deals", deal.id),))
+        assert change.values["budget"] == "12500.50"
+
+
+def test_a_deal_in_a_currency_of_its_own(stand_in):
+    server = stand_in(seed="empty", currencies=("USD", "EUR"))
+    outcome = push(connect(server), Deal(currency="EUR"))["1"]
+    assert row(Caller(server), outcome.remote_id)["CurrencyIsoCode"] == "EUR"
