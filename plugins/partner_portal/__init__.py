@@ -22,6 +22,46 @@ def record_kinds() -> Sequence[Any]:
 
 
 @hookimpl
+def permissions() -> Sequence[Any]:
+    from plugins.partner_portal.permissions import PERMISSIONS
+
+    return PERMISSIONS
+
+
+@hookimpl
+def api_blueprints() -> Sequence[Any]:
+    from plugins.partner_portal import api
+
+    return [api.deals, api.reviews, api.products]
+
+
+@hookimpl
+def page_blueprints() -> Sequence[Any]:
+    from plugins.partner_portal import pages
+
+    return [pages.pages]
+
+
+@hookimpl
+def navigation() -> Sequence[Any]:
+    from hub.sdk.web import NavigationEntry
+
+    from plugins.partner_portal.permissions import REGISTER, REVIEW
+
+    return [
+        NavigationEntry("Deals", "partner_portal.deals", "heart-handshake", REGISTER),
+        NavigationEntry("Deal review", "partner_portal.review_queue", "heart-handshake", REVIEW, group="Work"),
+    ]
+
+
+@hookimpl
+def commands() -> Sequence[Any]:
+    from plugins.partner_portal.commands import partner
+
+    return [partner]
+
+
+@hookimpl
 def lineage_recorded(origin_kind: str, origin_id: UUID, kind: str, record_id: UUID, context: Any) -> None:
     """A project that came out of a deal closes the deal as won."""
     from plugins.partner_portal.service import note_project

@@ -203,9 +203,9 @@ def _suggestions(ours: Customer, other: Customer) -> Iterable[Evidence]:
     score = name_similarity(ours.name, other.name) if ours.name and other.name else 0
     if score >= SIMILAR_NAME_FROM:
         yield Evidence(EvidenceKind.SIMILAR_NAME, f"{ours.name}|{other.name}", score)
-    for domain, contact_domain in ((ours.domain, other.contact_domain), (other.domain, ours.contact_domain)):
-        if domain and domain == contact_domain:
-            yield Evidence(EvidenceKind.CONTACT_DOMAIN, domain)
+    domains = {ours.domain} & {other.contact_domain} | {other.domain} & {ours.contact_domain}
+    for domain in sorted(domains - {""}):
+        yield Evidence(EvidenceKind.CONTACT_DOMAIN, domain)
 
 
 def match_class(evidence: Collection[Evidence]) -> MatchClass | None:
