@@ -8,6 +8,8 @@
 | bind           | HUB_BIND           | 127.0.0.1:8000                                                    |
 | public_url     | HUB_PUBLIC_URL     | http:// and the bind address                                      |
 | workers        | HUB_WORKERS        | 2                                                                 |
+| web_workers    | HUB_WEB_WORKERS    | 2                                                                 |
+| pull_every_s   | HUB_PULL_EVERY_S   | 60: seconds between two looks at what changed in another system   |
 | (the file)     | HUB_CONFIG         | none; its keys are the names above                                |
 
 What may be secret can stand in a file of its own: HUB_SECRET_KEY_FILE, HUB_DATABASE_URL_FILE, HUB_REDIS_URL_FILE.
@@ -33,7 +35,17 @@ from sqlalchemy.exc import ArgumentError
 
 from hub.core.errors import SetupError
 
-NAMES = ("data_dir", "database_url", "redis_url", "secret_key", "bind", "public_url", "workers")
+NAMES = (
+    "data_dir",
+    "database_url",
+    "redis_url",
+    "secret_key",
+    "bind",
+    "public_url",
+    "workers",
+    "web_workers",
+    "pull_every_s",
+)
 MAY_BE_SECRET = ("database_url", "redis_url", "secret_key")
 KEY_FILE = "secret.key"
 
@@ -55,6 +67,8 @@ class Settings:
     bind: str = "127.0.0.1:8000"
     public_url: str = ""
     workers: int = 2
+    web_workers: int = 2
+    pull_every_s: float = 60.0
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -120,7 +134,7 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
         ) from failure
 
 
-# Where values come from ------------------------------------------------------------------------------------------------
+# Where values come from ------------------------------------------------------------------------------------------
 
 
 def _gather(flags: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> dict[str, _Given]:
@@ -197,7 +211,7 @@ def _unknown(name: str, noun: str) -> str:
     return f"there is no {noun} called {name}. {remedy}"
 
 
-# What each value must be; a ValueError is the rest of the sentence about it --------------------------------------------
+# What each value must be; a ValueError is the rest of the sentence about it --------------------------------------
 
 
 def _text(given: _Given) -> str:
@@ -285,6 +299,24 @@ def _read_workers(given: _Given) -> int:
     return int(text)
 
 
+def _read_web_workers(given: _Given) -> int:
+    text = str(given.value).strip()
+    if isinstance(given.value, bool) or not text.isdecimal() or not 1 <= int(text) <= _MOST_WORKERS:
+        raise ValueError(f"“{text}” is not a number of web processes; write a whole number from 1 to {_MOST_WORKERS}.")
+    return int(text)
+
+
+def _read_seconds(given: _Given) -> float:
+    text = str(given.value).strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 86_400:
+        raise ValueError(f"“{text}” is not a pause; write a number of seconds from 1 to 86400.")
+    return seconds
+
+
 _READERS: Mapping[str, Callable[[_Given], Any]] = {
     "data_dir": _read_data_dir,
     "database_url": _read_database_url,
@@ -293,10 +325,12 @@ _READERS: Mapping[str, Callable[[_Given], Any]] = {
     "bind": _read_bind,
     "public_url": _read_public_url,
     "workers": _read_workers,
+    "web_workers": _read_web_workers,
+    "pull_every_s": _read_seconds,
 }
 
 
-# Files -----------------------------------------------------------------------------------------------------------------
+# Files -----------------------------------------------------------------------------------------------------------
 
 
 def _make_data_dir(path: Path) -> list[str]:

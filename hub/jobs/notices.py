@@ -86,7 +86,7 @@ def _claim(hub: Hub) -> list[Told]:
             .order_by(Notice.event_sequence)
             .execution_options(populate_existing=True)
         )
-        return [Told(notice, event) for notice, event in rows.tuples()]
+        return [Told(notice, event) for notice, event in rows]
 
     return hub.transact(work)
 

@@ -51,7 +51,7 @@ def config(hub: Hub) -> Config:
 
 def upgrade(hub: Hub) -> None:
     """Bring every branch to its newest revision. The core comes first, because plugins are found in its tables."""
-    _import_core_tables()
+    import_core_tables()
     with hub.database.engine.connect() as connection:
         is_new = not MigrationContext.configure(connection).get_current_heads()
     if is_new:
@@ -63,7 +63,7 @@ def upgrade(hub: Hub) -> None:
 
 def check(hub: Hub) -> list[str]:
     """What keeps the database from being as the program needs it; empty when all is well."""
-    _import_core_tables()
+    import_core_tables()
     settings = config(hub)
     heads = set(ScriptDirectory.from_config(settings).get_heads())
     with hub.database.engine.connect() as connection:
@@ -79,7 +79,7 @@ def check(hub: Hub) -> list[str]:
         ]
 
 
-def _import_core_tables() -> None:
+def import_core_tables() -> None:
     """Load every module of the hub that defines tables, so that the metadata is complete."""
     import hub.access.models
     import hub.core.audit

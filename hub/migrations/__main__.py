@@ -7,18 +7,24 @@ import sys
 from alembic import command
 
 from hub.bootstrap import build_hub
-from hub.migrations import CORE, config, folders, upgrade
+from hub.migrations import CORE, config, folders, import_core_tables, upgrade
 
 
 def main() -> None:
     branch, message = sys.argv[1:3]
     hub = build_hub()
-    upgrade(hub)
-    folder = folders(hub)[branch]
-    first = not any(folder.glob("[0-9]*.py"))
-    count = len(list(folder.glob("[0-9]*.py"))) + 1
+    folder = folders(hub)[CORE]
+    if branch != CORE or any(folder.glob("*_0*.py")):
+        upgrade(hub)
+        folder = folders(hub)[branch]
+    import_core_tables()
+    folder.mkdir(exist_ok=True)
+    count = len(list(folder.glob("*_0*.py"))) + 1
+    first = count == 1
+    settings = config(hub)
+    settings.attributes["first"] = first
     command.revision(
-        config(hub),
+        settings,
         message=message,
         autogenerate=True,
         rev_id=f"{branch}_{count:04d}",

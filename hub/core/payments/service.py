@@ -156,15 +156,12 @@ def _check_payable(invoice: Invoice | None, invoice_id: UUID, payment: Payment) 
 
 def _settle(session: Session, invoices: Sequence[Invoice]) -> None:
     """Make what is paid of each invoice the sum of its allocations, and tell which are paid in full now."""
-    paid = dict(
-        session.execute(
-            select(PaymentAllocation.invoice_id, func.sum(PaymentAllocation.amount))
-            .where(PaymentAllocation.invoice_id.in_([invoice.id for invoice in invoices]))
-            .group_by(PaymentAllocation.invoice_id)
-        )
-        .tuples()
-        .all()
+    rows = session.execute(
+        select(PaymentAllocation.invoice_id, func.sum(PaymentAllocation.amount))
+        .where(PaymentAllocation.invoice_id.in_([invoice.id for invoice in invoices]))
+        .group_by(PaymentAllocation.invoice_id)
     )
+    paid: dict[UUID, Decimal] = {row[0]: row[1] for row in rows}
     newly_paid = [invoice.id for invoice in invoices if set_paid(invoice, paid.get(invoice.id, ZERO))]
     others = [invoice.id for invoice in invoices if invoice.id not in newly_paid]
     announce(session, "invoices", newly_paid, event="invoice_paid")

@@ -1,0 +1,208 @@
+"""Coming in: pages, references, matching, and both sides' changes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sqlalchemy import select
+
+from hub.core.clients.models import Client
+from hub.core.clients.service import change_client, create_client
+from hub.core.invoicing.service import get_invoice
+from hub.core.outbox import Link
+from hub.core.payments.models import Payment
+from hub.sdk import Change, Page, Refused
+from hub.sync.cycle import run_connection
+from hub.sync.matching import open_cases, settle_case
+from hub.sync.models import StreamCursor
+from tests.sync.fake_remote import payment
+
+
+def client_change(remote_id, name, **values):
+    return Change("clients", remote_id, {"name": name, **values}, label=name)
+
+
+def show(remote, *changes, refused=()):
+    """The remote shows one more page."""
+    remote.pages.append(Page(changes, None, tuple(refused)))
+
+
+def all_of(hub, model):
+    with hub.read() as session:
+        return session.scalars(select(model).order_by(model.id)).all()
+
+
+def test_unknown_clients_are_created_with_a_link(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex", website="https://globex.example"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["created"] == run.counts["read"] == 1
+    assert [client.name for client in all_of(hub, Client)] == ["Globex"]
+    assert all_of(hub, Link)[0].remote_id == "c7"
+
+
+def test_the_cursor_is_saved_with_the_page_and_the_same_page_changes_nothing(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"))
+    run_connection(hub, books, direction="pull")
+
+    again = run_connection(hub, books, direction="pull", full=True)
+
+    assert again.counts["unchanged"] == again.counts["read"] == 1
+    cursor = next(cursor for cursor in all_of(hub, StreamCursor) if cursor.kind == "clients")
+    assert cursor.cursor == {"v": 1, "page": 1}
+
+
+def test_a_change_over_there_reaches_our_record(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex", phone="1"))
+    run_connection(hub, books, direction="pull")
+    show(remote, client_change("c7", "Globex", phone="2"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["updated"] == 1
+    assert all_of(hub, Client)[0].phone == "2"
+
+
+def test_fields_only_one_side_changed_do_not_conflict(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex", phone="1"))
+    run_connection(hub, books, direction="pull")
+    client = all_of(hub, Client)[0]
+    hub.transact(lambda session: change_client(session, client.id, email="ap@globex.example"))
+    show(remote, client_change("c7", "Globex", phone="2"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.status == "success"
+    merged = all_of(hub, Client)[0]
+    assert (merged.phone, merged.email) == ("2", "ap@globex.example")
+
+
+def test_a_field_both_sides_changed_is_a_conflict_with_all_values(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex", phone="1"))
+    run_connection(hub, books, direction="pull")
+    client = all_of(hub, Client)[0]
+    hub.transact(lambda session: change_client(session, client.id, phone="ours"))
+    show(remote, client_change("c7", "Globex", phone="theirs"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["conflicts"] == 1
+    assert run.status == "partial"
+    from hub.sync.models import RunItem
+
+    item = next(item for item in all_of(hub, RunItem) if item.outcome == "conflict")
+    assert item.differences == {"phone": {"base": "1", "hub": "ours", "remote": "theirs", "winner": "remote"}}
+    assert all_of(hub, Client)[0].phone == "theirs"
+
+
+def test_one_exact_match_is_adopted_and_none_created(hub, firm, books, remote):
+    ours = hub.transact(lambda session: create_client(session, name="Globex Ltd", website="globex.example").id)
+    show(remote, client_change("c7", "GLOBEX", website="https://www.globex.example/home"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["unchanged"] == run.counts["read"] == 1
+    assert [client.id for client in all_of(hub, Client)] == [ours]
+    assert all_of(hub, Link)[0].record_id == ours
+
+
+def test_a_near_match_waits_for_a_person_and_the_rest_goes_on(hub, firm, books, remote):
+    ours = hub.transact(lambda session: create_client(session, name="Initech Consulting", website="i.example").id)
+    show(remote, client_change("c7", "Consulting Initech", website="other.example"), client_change("c8", "Hooli"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["created"] == 1
+    assert run.counts["deferred"] == 1
+    with hub.read() as session:
+        case = open_cases(session, books)[0]
+    assert (case.label, case.candidates[0]["id"]) == ("Consulting Initech", str(ours))
+
+
+def test_a_settled_match_takes_effect_on_the_next_look(hub, firm, books, remote):
+    ours = hub.transact(lambda session: create_client(session, name="Initech Consulting", website="i.example").id)
+    show(remote, client_change("c7", "Consulting Initech", website="other.example"))
+    run_connection(hub, books, direction="pull")
+
+    def settle(session):
+        case = open_cases(session, books)[0]
+        settle_case(session, case.id, "link", actor="user:anna")
+
+    hub.transact(settle)
+    run_connection(hub, books, direction="pull")
+
+    links = all_of(hub, Link)
+    assert [(link.record_id, link.remote_id) for link in links] == [(ours, "c7")]
+
+
+def test_a_row_the_connector_could_not_read_is_rejected_and_said(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"), refused=[Refused("c9", "It has no name.", field="name")])
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["created"] == 1
+    assert run.counts["rejected"] == 1
+    assert run.status == "partial"
+
+
+def test_a_payment_made_over_there_pays_our_invoice_to_the_cent(hub, invoice_for, books, remote):
+    invoice = invoice_for("Acme Ltd", hours=1)  # 80.00 + 20 % = 96.00
+    run_connection(hub, books)
+    show(remote, payment("p1", client="c1", invoice="i1", amount="96.00"))
+
+    run = run_connection(hub, books)
+
+    assert run.status == "success", run.headline
+    with hub.read() as session:
+        paid = get_invoice(session, invoice.id).to_record()
+    assert (paid.status, paid.paid) == ("paid", Decimal("96.00"))
+    assert [payment.reference for payment in all_of(hub, Payment)] == ["p1"]
+
+
+def test_a_payment_of_somebody_else_is_not_even_read(hub, invoice_for, books, remote):
+    invoice_for()
+    run_connection(hub, books)
+    show(remote, payment("p1", client="c99", invoice="i99", amount="5.00"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["read"] == 0
+    assert all_of(hub, Payment) == []
+
+
+def test_a_payment_moved_to_another_invoice_frees_the_first(hub, invoice_for, books, remote):
+    first = invoice_for("Acme Ltd", hours=1)
+    second = invoice_for("Acme Ltd", hours=1, client_id=first.client_id)
+    run_connection(hub, books)
+    show(remote, payment("p1", client="c1", invoice="i1", amount="96.00"))
+    run_connection(hub, books, direction="pull")
+    show(remote, payment("p1", client="c1", invoice="i2", amount="96.00"))
+
+    run_connection(hub, books, direction="pull")
+
+    with hub.read() as session:
+        assert get_invoice(session, first.id).status == "issued"
+        assert get_invoice(session, second.id).status == "paid"
+
+
+def test_what_was_deleted_over_there_stays_here_with_a_tombstone(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"))
+    run_connection(hub, books, direction="pull")
+    show(remote, Change("clients", "c7", {}, deleted=True, label="Globex"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["deleted"] == 1
+    assert len(all_of(hub, Client)) == 1
+    assert all_of(hub, Link)[0].tombstone_at is not None
+
+
+def test_a_merge_over_there_redirects_the_link(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"))
+    run_connection(hub, books, direction="pull")
+    show(remote, Change("clients", "c7", {}, merged_into="c8", label="Globex"))
+
+    run_connection(hub, books, direction="pull")
+
+    assert all_of(hub, Link)[0].remote_id == "c8"
