@@ -7,6 +7,7 @@ by default), `time_zone` (the company's, UTC by default) and `now` (an aware ins
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -41,8 +42,12 @@ def _digest(path: str) -> str:
 
 
 def money(amount: Decimal | None, currency: str) -> str:
-    """1234.5 in GBP → £1,234.50, with the decimals of the currency."""
-    return "" if amount is None else format_currency(amount, currency, locale=_locale())
+    """1234.5 in GBP → £1,234.50, with the decimals of the currency; a code is set off: SEK 1,234.50."""
+    if amount is None:
+        return ""
+    text = format_currency(abs(amount), currency, locale=_locale())
+    spaced = re.sub(r"(?<=[A-Z]{3})(?=\d)|(?<=\d)(?=[A-Z]{3})", "\N{NO-BREAK SPACE}", text)
+    return f"\N{MINUS SIGN}{spaced}" if amount < 0 else spaced
 
 
 def number(value: Decimal | int | None) -> str:

@@ -67,14 +67,14 @@ POLICY = (
 
 
 def build_app() -> Flask:
-    """Every sample at /sample/NAME?theme=light|dark|system."""
+    """Every sample at /sample/NAME?theme=light|dark|system&direction=ltr|rtl."""
     app = Flask("hub.web")
     folders = [ROOT / "hub" / "web" / "templates", ROOT / "plugins" / "partner_portal" / "templates"]
     app.jinja_loader = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
     prepare_templates(app)
     for blueprint, pages in (("pages", PAGES), ("partner_portal", PARTNER_PAGES)):
         for endpoint, rule in pages.items():
-            app.add_url_rule(rule, f"{blueprint}.{endpoint}", _elsewhere, methods=["GET", "POST"])
+            app.add_url_rule(rule, f"{blueprint}.{endpoint}", _page, methods=["GET", "POST"])
     app.add_url_rule("/sample/<name>", "sample", _sample, methods=["GET", "POST"])
     app.before_request(_fix_the_clock)
     app.after_request(_set_policy)
@@ -83,11 +83,14 @@ def build_app() -> Flask:
 
 def _sample(name):
     template, context = SAMPLES[name]
-    return render_template(template, **{**context, "theme": request.args.get("theme", "system"), "csp_nonce": "sample"})
+    look = {key: request.args[key] for key in ("theme", "direction") if key in request.args}
+    return render_template(template, **{**context, **look, "csp_nonce": "sample"})
 
 
-def _elsewhere(**values):
-    return "elsewhere"
+def _page(**values):
+    """The page's own sample, where there is one of its name."""
+    name = request.endpoint.partition(".")[2]
+    return _sample(name) if name in SAMPLES else ("", 204)
 
 
 def _fix_the_clock():

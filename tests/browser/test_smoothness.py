@@ -1,0 +1,177 @@
+"""What scripts add to the pages, and that the pages do without them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.web.sample_app import build_app
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(serve):
+    return serve(build_app())
+
+
+def shown(page, selector):
+    return page.locator(selector).is_visible()
+
+
+# Without scripts ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain_page(open_page):
+    return open_page(narrow=True, scripts=False)
+
+
+def test_the_menu_opens_without_scripts(plain_page, address):
+    plain_page.goto(f"{address}/sample/home_admin")
+    assert not shown(plain_page, "#navigation")
+
+    plain_page.get_by_role("button", name="Menu", exact=True).click()
+
+    plain_page.get_by_role("link", name="Invoices").click()
+    assert plain_page.url == f"{address}/invoices"
+
+
+def test_the_theme_is_chosen_without_scripts(plain_page, address):
+    plain_page.goto(f"{address}/sample/home_admin")
+    plain_page.get_by_role("button", name="your menu").click()
+
+    with plain_page.expect_request("**/preferences/theme") as request:
+        plain_page.get_by_role("button", name="Dark").click()
+
+    assert request.value.post_data == "_csrf=sample-token&theme=dark"
+
+
+def test_filters_apply_with_a_button_without_scripts(plain_page, address):
+    plain_page.goto(f"{address}/invoices")
+    plain_page.get_by_label("Status").select_option("paid")
+    plain_page.get_by_role("button", name="Apply").click()
+
+    assert "status=paid" in plain_page.url
+
+
+def test_the_system_decides_on_light_and_dark_without_scripts(open_page, address):
+    grounds = {}
+    for theme in ("light", "dark"):
+        page = open_page(theme=theme, scripts=False)
+        page.goto(f"{address}/sample/home_admin")
+        grounds[theme] = page.screenshot(clip={"x": 600, "y": 700, "width": 4, "height": 4})
+
+    assert grounds["light"] != grounds["dark"]
+
+
+# With scripts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_filter_swaps_the_results_and_names_them_in_the_address(page, address):
+    page.goto(f"{address}/invoices")
+    page.evaluate("document.querySelector('h1').dataset.kept = 'yes'")
+
+    page.get_by_label("Status").select_option("paid")
+    page.wait_for_url("**/invoices?*status=paid*")
+
+    assert page.locator("h1").get_attribute("data-kept") == "yes"  # the page was not loaded anew
+    assert page.locator("#results").count() == 1
+
+
+def test_the_theme_changes_at_once_and_is_told_to_the_server(page, address):
+    page.goto(f"{address}/sample/home_admin")
+    page.get_by_role("button", name="your menu").click()
+
+    with page.expect_request("**/preferences/theme") as request:
+        page.get_by_role("button", name="Dark").click()
+
+    assert page.locator("html").get_attribute("data-bs-theme") == "dark"
+    assert page.get_by_role("button", name="Dark").get_attribute("aria-pressed") == "true"
+    assert "dark" in request.value.post_data
+
+
+def test_a_question_mark_shows_the_shortcuts_and_escape_hides_them(page, address):
+    page.goto(f"{address}/sample/home_admin")
+
+    page.keyboard.press("?")
+    assert shown(page, "#shortcuts")
+
+    page.keyboard.press("Escape")
+    assert not shown(page, "#shortcuts")
+
+
+def test_a_slash_goes_to_the_search(page, address):
+    page.goto(f"{address}/sample/home_admin")
+
+    page.keyboard.press("/")
+    page.keyboard.type("g?c")  # letters that mean something elsewhere are only typed here
+
+    assert page.locator("#search").input_value() == "g?c"
+    assert not shown(page, "#shortcuts")
+
+
+def test_g_and_a_letter_go_to_a_page(page, address):
+    page.goto(f"{address}/sample/home_admin")
+
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+
+    page.wait_for_url("**/clients")
+
+
+def test_the_week_adds_up_while_hours_are_typed(page, address):
+    page.goto(f"{address}/time")
+    cell = page.get_by_label("Data platform, Engineering, Wed 25 Nov", exact=True)
+
+    cell.fill("2,5")  # 2:30 with the comma of other countries
+
+    row = page.locator("tr", has=cell)
+    assert row.locator("[data-row-total]").inner_text() == "13:30"  # 5:00 + 6:00 + 2:30
+    assert page.locator("[data-day-total='2026-11-25']").inner_text() == "2:30"
+    assert page.locator("[data-week-total]").inner_text() == "18:00"  # 15:30 + 2:30
+
+
+def test_arrows_and_enter_move_through_a_day(page, address):
+    page.goto(f"{address}/time")
+    page.get_by_label("Data platform, Engineering, Wed 25 Nov", exact=True).focus()
+    focused = "document.activeElement.getAttribute('aria-label')"
+
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(focused) == "Data platform, Workshops, Wed 25 Nov"
+
+    page.keyboard.press("Enter")
+    assert page.evaluate(focused) == "Internal, Meetings, Wed 25 Nov"
+
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(focused) == "Data platform, Workshops, Wed 25 Nov"
+
+
+def test_a_form_is_sent_once_however_often_it_is_submitted(page, address):
+    page.goto(f"{address}/sample/parked")
+    posts = []
+    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+
+    page.evaluate(
+        """() => {
+            const form = document.querySelector('form[data-once]');
+            form.requestSubmit();
+            form.requestSubmit();
+        }"""
+    )
+    page.wait_for_load_state("networkidle")
+
+    assert len(posts) == 1
+
+
+def test_a_refused_form_gets_the_focus_at_its_summary(page, address):
+    page.goto(f"{address}/sample/connection_account")
+
+    assert "Company id must be digits only" in page.evaluate("document.activeElement.innerText")
+
+
+def test_the_frame_mirrors_for_languages_that_run_from_right_to_left(page, address, no_sideways_scroll, screenshot):
+    page.goto(f"{address}/sample/invoices?direction=rtl")
+
+    assert page.locator(".sidebar").bounding_box()["x"] > page.locator("main").bounding_box()["x"]
+    no_sideways_scroll(page)
+    screenshot(page, "sample-invoices-rtl")
