@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from hub.core.errors import RuleBroken
 from hub.core.invoicing.drafts import Group, billable_groups, draft_invoice
 from hub.core.invoicing.models import Invoice
 from hub.core.invoicing.service import delete_draft, draft_ids, issue_invoice
+from hub.core.money import ZERO, money_text
 from hub.core.records import InvoiceRecord
 
 COLUMNS = ("number", "status", "dated_on", "client_name", "currency", "net", "tax", "total", "paid")
@@ -104,7 +105,7 @@ def list_command(hub: Hub, status: str | None, as_json: bool) -> None:
     query = select(Invoice).order_by(Invoice.dated_on, Invoice.number, Invoice.id)
     with hub.read() as session:
         rows = session.scalars(query.where(Invoice.status == status) if status else query)
-        records = [row.to_record() for row in rows]
+        records = [_brief(row.to_record()) for row in rows]
     print_rows(records, COLUMNS, as_json=as_json, empty="There are no invoices.")
 
 
@@ -144,13 +145,14 @@ def _invoice(session: Session, text: str) -> Invoice:
 
 def _report(verb: str, done: Sequence[InvoiceRecord], refused: Sequence[str], *, as_json: bool) -> None:
     """What was done and what was not; ends the command with 3, or 1 if nothing was."""
-    sums: Counter[str] = Counter()
+    sums: dict[str, Decimal] = {}
     for record in done:
-        sums[record.currency] += record.total  # type: ignore[assignment]
+        sums[record.currency] = sums.get(record.currency, ZERO) + record.total
     if as_json:
-        print_json({verb: len(done), "refused": refused, "totals": sums, "invoices": [_brief(item) for item in done]})
+        totals = {currency: money_text(total, currency) for currency, total in sums.items()}
+        print_json({verb: len(done), "refused": refused, "totals": totals, "invoices": [_brief(item) for item in done]})
     else:
-        amounts = ", ".join(amount_text(total, currency) for currency, total in sorted(sums.items()))  # type: ignore[arg-type]
+        amounts = ", ".join(amount_text(total, currency) for currency, total in sorted(sums.items()))
         click.echo(f"{plural(len(done), 'invoice')} {verb}{': ' + amounts if amounts else ''}.")
         for reason in refused:
             click.echo(f"Refused: {reason}", err=True)
@@ -159,5 +161,7 @@ def _report(verb: str, done: Sequence[InvoiceRecord], refused: Sequence[str], *,
 
 
 def _brief(record: InvoiceRecord) -> dict[str, Any]:
-    names = ("id", "number", "status", "dated_on", "client_name", "currency", "net", "tax", "total")
-    return {name: getattr(record, name) for name in names}
+    """An invoice without its lines; amounts with all decimals of the currency."""
+    names = ("id", "number", "status", "dated_on", "due_on", "client_name", "currency")
+    amounts = {name: money_text(getattr(record, name), record.currency) for name in ("net", "tax", "total", "paid")}
+    return {name: getattr(record, name) for name in names} | amounts

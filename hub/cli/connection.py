@@ -1,0 +1,257 @@
+"""`hub connection`: one configured account of another system each."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hub.bootstrap import Hub
+from hub.cli.output import json_option, print_fields, print_json, print_record, print_rows, progress
+from hub.cli.plugin import enable_plugin
+from hub.cli.session import ACTOR, pass_hub
+from hub.cli.types import DAY, pairs_of
+from hub.core.errors import NotFound, RuleBroken
+from hub.core.outbox import Subscription
+from hub.sync.connections import (
+    add_connection,
+    change_settings,
+    check_connection,
+    connection_named,
+    remove_connection,
+    secret_names,
+    set_state,
+)
+from hub.sync.connector import CheckResult
+from hub.sync.models import Connection, ConnectionState
+
+
+@click.group()
+def connection() -> None:
+    """Connections to other systems."""
+
+
+@connection.command("add")
+@click.argument("connector")
+@click.option("--name", required=True, help="What you call this connection.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; may be repeated.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file with settings; keeps secrets out of the list of processes.",
+)
+@click.option("--start-on", type=DAY, help="Leave out documents dated before this day.")
+@click.option("--read-only", is_flag=True, help="Read from it, but write nothing to it yet.")
+@json_option
+@pass_hub
+def add_command(
+    hub: Hub,
+    connector: str,
+    name: str,
+    pairs: tuple[str, ...],
+    config_file: Path | None,
+    start_on: date | None,
+    read_only: bool,
+    as_json: bool,
+) -> None:
+    """Connect a system: the settings are checked, the connection is tested, and only then it is kept."""
+    settings = {**_settings_in(config_file), **pairs_of(pairs)}
+    enable_for(hub, connector)
+    added = add_connection(
+        hub, connector=connector, name=name, settings=settings, read_only=read_only, start_on=start_on, actor=ACTOR
+    )
+    with hub.read() as session:
+        values = connection_values(connection_named(session, added.name))
+    mode = "reads only" if read_only else "reads and writes"
+    sentence = f"{name} is connected to {added.account_name} ({added.environment}) and {mode}."
+    print_record(values, as_json=as_json, sentence=sentence)
+
+
+@connection.command("list")
+@json_option
+@pass_hub
+def list_command(hub: Hub, as_json: bool) -> None:
+    """The connections there are."""
+    with hub.read() as session:
+        rows = [connection_values(one) for one in session.scalars(select(Connection).order_by(Connection.name))]
+    columns = ("name", "connector", "state", "account_name", "environment", "checked_at", "reason")
+    print_rows(rows, columns, as_json=as_json, empty="Nothing is connected yet. Add one with `hub connection add`.")
+
+
+@connection.command("show")
+@click.argument("name")
+@json_option
+@pass_hub
+def show_command(hub: Hub, name: str, as_json: bool) -> None:
+    """One connection with its streams and its settings; secrets are never shown."""
+    with hub.read() as session:
+        found = connection_named(session, name)
+        subscriptions = session.scalars(
+            select(Subscription).where(Subscription.connection_id == found.id).order_by(Subscription.position)
+        )
+        streams = [stream_values(one) for one in subscriptions]
+        values = connection_values(found)
+    print_fields({**values, "settings": _shown(hub, found), "streams": streams}, as_json=as_json)
+
+
+@connection.command("check")
+@click.argument("name")
+@json_option
+@pass_hub
+def check_command(hub: Hub, name: str, as_json: bool) -> None:
+    """Test a connection. Nothing is written on the other side."""
+    with hub.read() as session:
+        found = connection_named(session, name)
+    result = check_connection(hub, found.id, actor=ACTOR)
+    _print_check(result, as_json=as_json)
+    if not result.ok:
+        raise click.exceptions.Exit(1)
+
+
+@connection.command("set")
+@click.argument("name")
+@click.argument("pairs", nargs=-1, metavar="KEY=VALUE...")
+@click.option(
+    "--config", "config_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JSON file."
+)
+@json_option
+@pass_hub
+def set_command(hub: Hub, name: str, pairs: tuple[str, ...], config_file: Path | None, as_json: bool) -> None:
+    """Change settings; those not named keep their value. Test it afterwards with `hub connection check`."""
+    values = {**_settings_in(config_file), **pairs_of(pairs)}
+    if not values:
+        raise click.UsageError("Say what to change: KEY=VALUE, or --config FILE.")
+    with hub.read() as session:
+        found = connection_named(session, name)
+    change_settings(hub, found.id, values, actor=ACTOR)
+    sentence = f"Changed {', '.join(sorted(values))} of {name}. Test it with `hub connection check {name}`."
+    print_record({"name": name, "changed": sorted(values)}, as_json=as_json, sentence=sentence)
+
+
+@connection.command("pause")
+@click.argument("name")
+@json_option
+@pass_hub
+def pause_command(hub: Hub, name: str, as_json: bool) -> None:
+    """Let a connection rest: what is owed to it is kept until it is resumed."""
+    _put(hub, name, ConnectionState.PAUSED, as_json=as_json)
+
+
+@connection.command("resume")
+@click.argument("name")
+@click.option("--write/--read-only", "writes", default=None, help="Whether it writes; else as before.")
+@json_option
+@pass_hub
+def resume_command(hub: Hub, name: str, writes: bool | None, as_json: bool) -> None:
+    """Let a connection work again, as before, or let one that only reads write from now on (--write)."""
+    with hub.read() as session:
+        before = connection_named(session, name).writes
+    writing = before if writes is None else writes
+    _put(hub, name, ConnectionState.ACTIVE if writing else ConnectionState.READ_ONLY, as_json=as_json)
+
+
+@connection.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@pass_hub
+def remove_command(hub: Hub, name: str, yes: bool, as_json: bool) -> None:
+    """Forget a connection's credentials. Nothing is deleted on either side, and its history stays."""
+    with hub.read() as session:
+        found = connection_named(session, name)
+    if not yes:
+        click.confirm(f"Forget the credentials of {name} ({found.account_name})?", abort=True, err=True)
+    remove_connection(hub, found.id, actor=ACTOR)
+    print_record({"removed": name}, as_json=as_json, sentence=f"{name} is not connected any more.")
+
+
+def enable_for(hub: Hub, connector: str) -> None:
+    """Enable the installed plugin that brings a connector, if it is not enabled, and say so. Raises NotFound."""
+    with hub.read():
+        known = hub.connector_classes()
+    if connector in known:
+        return
+    offered: dict[str, str] = {}
+
+    def work(session: Session) -> None:
+        for state in hub.plugins.states(session):
+            for found in (state.probe or {}).get("connectors", []):
+                offered[found["name"]] = state.name
+
+    hub.transact(work, actor=ACTOR)
+    if connector not in offered:
+        raise NotFound(
+            f"There is no connector called “{connector}” among the installed plugins. "
+            f"There is: {', '.join(sorted({*offered, *known})) or 'none'}."
+        )
+    enable_plugin(hub, offered[connector])
+    progress(f"Enabled the plugin {offered[connector]}.")
+
+
+def connection_values(one: Connection) -> dict[str, Any]:
+    """A connection as it is shown: no settings, no tokens."""
+    names = ("id", "name", "connector", "plugin", "state", "reason", "account_id", "account_name", "environment")
+    return {name: getattr(one, name) for name in (*names, "findings", "checked_at", "pulled_at")}
+
+
+def stream_values(one: Subscription) -> dict[str, Any]:
+    """A stream of a connection as it is shown."""
+    return {name: getattr(one, name) for name in ("kind", "pulls", "pushes", "on_demand", "start_on", "conditions")}
+
+
+def _shown(hub: Hub, found: Connection) -> dict[str, Any]:
+    """The settings without secrets. What is secret is not known where the plugin is gone: then nothing is shown."""
+    try:
+        _, kind = hub.connector_class(found.connector)
+    except NotFound:
+        return {}
+    secret = secret_names(kind.settings)
+    return {name: "set" if name in secret else value for name, value in hub.cipher.decrypt(found.settings).items()}
+
+
+def _settings_in(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as failure:
+        raise RuleBroken(f"{path} is no JSON file: {getattr(failure, 'msg', 'it is not UTF-8')}.") from None
+    if not isinstance(settings, dict):
+        raise RuleBroken(f"{path} must hold one JSON object with the settings.")
+    return settings
+
+
+def _print_check(result: CheckResult, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "ok": result.ok,
+                "account_id": result.account_id,
+                "account_name": result.account_name,
+                "environment": result.environment,
+                "findings": list(result.findings),
+            }
+        )
+        return
+    click.echo(f"Connected to {result.account_name} ({result.environment}).")
+    for finding in result.findings:
+        remedy = f" {finding.remedy}" if finding.remedy and not finding.ok else ""
+        click.echo(f"{'ok  ' if finding.ok else 'MEND'} {finding.name}: {finding.text}{remedy}")
+
+
+def _put(hub: Hub, name: str, state: ConnectionState, *, as_json: bool) -> None:
+    def work(session: Session) -> dict[str, Any]:
+        return connection_values(set_state(session, connection_named(session, name).id, state))
+
+    values = hub.transact(work, actor=ACTOR)
+    sentence = {
+        ConnectionState.PAUSED: f"{name} is paused.",
+        ConnectionState.READ_ONLY: f"{name} reads, and writes nothing.",
+    }.get(state, f"{name} reads and writes.")
+    print_record(values, as_json=as_json, sentence=sentence)

@@ -1,0 +1,147 @@
+"""`hub plugin`: what is installed, and what is enabled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from hub import migrations
+from hub.bootstrap import Hub
+from hub.cli.output import json_option, plural, print_record, print_rows
+from hub.cli.scaffold import write_plugin
+from hub.cli.session import ACTOR, pass_hub
+from hub.cli.types import pairs_of
+from hub.core import audit
+from hub.core.errors import NotFound
+from hub.plugin_host import PluginState, Source, probe
+
+
+@click.group()
+def plugin() -> None:
+    """Plugins: what is installed, and what is enabled."""
+
+
+@plugin.command("list")
+@json_option
+@pass_hub
+def list_command(hub: Hub, as_json: bool) -> None:
+    """Every installed plugin, with what became of it."""
+    rows = hub.transact(lambda session: [plugin_values(state) for state in hub.plugins.states(session)], actor=ACTOR)
+    columns = ("name", "status", "version", "title", "reason")
+    print_rows(rows, columns, as_json=as_json, empty="No plugin is installed. Write one with `hub plugin new NAME`.")
+
+
+@plugin.command("enable")
+@click.argument("name")
+@json_option
+@pass_hub
+def enable_command(hub: Hub, name: str, as_json: bool) -> None:
+    """Switch a plugin on, in every process of this hub, and make its tables."""
+    enable_plugin(hub, name)
+    print_record({"name": name, "status": "enabled"}, as_json=as_json, sentence=f"The plugin {name} is enabled.")
+
+
+@plugin.command("disable")
+@click.argument("name")
+@json_option
+@pass_hub
+def disable_command(hub: Hub, name: str, as_json: bool) -> None:
+    """Switch a plugin off, in every process of this hub. Its data stays."""
+    hub.plugins.disable(name, actor=ACTOR)
+    sentence = f"The plugin {name} is disabled; its data is kept."
+    print_record({"name": name, "status": "disabled"}, as_json=as_json, sentence=sentence)
+
+
+@plugin.command("check")
+@click.argument("name")
+@json_option
+@pass_hub
+def check_command(hub: Hub, name: str, as_json: bool) -> None:
+    """Import a plugin in a process of its own and say what it is, or why it cannot be used."""
+    found = probe(_source(hub, name))
+    if found["ok"]:
+        hooks = ", ".join(found["hooks"]) or "no hook"
+        connectors = [f"{item['title']} ({item['name']})" for item in found["connectors"]]
+        offers = f" It connects to {', '.join(connectors)}." if connectors else ""
+        sentence = f"The plugin {name} is fine: it implements {hooks}.{offers}"
+    else:
+        sentence = f"The plugin {name} cannot be used: {found['reason']}."
+    print_record({"name": name} | found, as_json=as_json, sentence=sentence)
+    if not found["ok"]:
+        raise click.exceptions.Exit(1)
+
+
+@plugin.command("set")
+@click.argument("name")
+@click.argument("pairs", nargs=-1, required=True, metavar="KEY=VALUE...")
+@json_option
+@pass_hub
+def set_command(hub: Hub, name: str, pairs: tuple[str, ...], as_json: bool) -> None:
+    """Set a plugin's own settings, which it finds in `context.settings`. An empty value takes one away."""
+    values = pairs_of(pairs)
+
+    def work(session: Session) -> list[str]:
+        _source(hub, name)
+        state = session.get(PluginState, name) or PluginState(name=name, enabled=False, status="available")
+        session.add(state)
+        merged = {**hub.cipher.decrypt(state.settings), **values}
+        kept = {key: value for key, value in merged.items() if value != ""}
+        state.settings = hub.cipher.encrypt(kept)
+        audit.note(session, "set", "plugin", None, name=name, settings=sorted(values))
+        return sorted(kept)
+
+    kept = hub.transact(work, actor=ACTOR)
+    sentence = f"The plugin {name} has {plural(len(kept), 'setting')}: {', '.join(kept) or 'none'}."
+    print_record({"name": name, "settings": kept}, as_json=as_json, sentence=sentence)
+
+
+@plugin.command("new")
+@click.argument("name")
+@click.option(
+    "--into", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="The folder to write it to."
+)
+@json_option
+def new_command(name: str, into: Path, as_json: bool) -> None:
+    """Write a small plugin called NAME that loads, with a test that passes, into the folder hub-NAME."""
+    folder = write_plugin(name, into)
+    sentence = (
+        f"Wrote {folder}. Install it with `pip install -e {folder}`, run its test with `pytest {folder}`, "
+        f"and switch it on with `hub plugin enable {name}`."
+    )
+    print_record({"name": name, "folder": folder}, as_json=as_json, sentence=sentence)
+
+
+def enable_plugin(hub: Hub, name: str) -> None:
+    """Enable a plugin and bring its tables up to date. One whose tables cannot be made is disabled again."""
+    hub.plugins.enable(name, actor=ACTOR)
+    try:
+        migrations.upgrade(hub)
+    except Exception as failure:
+        reason = f"its tables could not be made ({type(failure).__name__})"
+        hub.plugins.disable(name, actor=ACTOR, reason=reason, status="failed")
+        raise
+
+
+def _source(hub: Hub, name: str) -> Source:
+    sources = hub.plugins.sources()
+    if name not in sources:
+        raise NotFound(f"There is no plugin called {name}. Installed: {', '.join(sources) or 'none'}.")
+    return sources[name]
+
+
+def plugin_values(state: PluginState) -> dict[str, Any]:
+    """A plugin as it is shown."""
+    found = state.probe or {}
+    return {
+        "name": state.name,
+        "status": state.status,
+        "enabled": state.enabled,
+        "version": state.version,
+        "title": found.get("title", ""),
+        "reason": state.reason or found.get("reason", ""),
+        "hooks": found.get("hooks", []),
+        "connectors": [item["name"] for item in found.get("connectors", [])],
+    }

@@ -1,0 +1,68 @@
+"""`hub reconcile`: is every document equal to the cent on both sides?"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import click
+
+from hub.bootstrap import Hub
+from hub.cli.output import amount_text, json_option, plural, print_json, print_rows
+from hub.cli.session import pass_hub
+from hub.cli.types import DAY
+from hub.sync.connections import connection_named
+from hub.sync.reconcile import Reconciliation, Verdict
+from hub.sync.reconcile import reconcile as compare
+
+
+@click.command()
+@click.argument("name")
+@click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
+@click.option("--from", "from_on", type=DAY, help="Documents dated on or after this day.")
+@click.option("--to", "to_on", type=DAY, help="Documents dated on or before this day.")
+@json_option
+@pass_hub
+def reconcile(
+    hub: Hub, name: str, streams: tuple[str, ...], from_on: date | None, to_on: date | None, as_json: bool
+) -> None:
+    """Compare every document with the connection NAME. Exit code 0 only if all are equal to the cent."""
+    with hub.read() as session:
+        connection = connection_named(session, name)
+    found = compare(hub, connection.id, kinds=list(streams) or None, from_on=from_on, to_on=to_on)
+    if as_json:
+        print_json(reconciliation_values(found))
+    else:
+        _print(found)
+    if not found.equal:
+        raise click.exceptions.Exit(1)
+
+
+def reconciliation_values(found: Reconciliation) -> dict[str, Any]:
+    """A reconciliation for programs: the verdict, the counts, the totals, and every row."""
+    counts = {str(verdict): sum(row.verdict == verdict for row in found.rows) for verdict in Verdict}
+    return {
+        "connection": found.connection,
+        "equal": found.equal,
+        "counts": counts,
+        "totals": list(found.totals),
+        "rows": list(found.rows),
+    }
+
+
+def _print(found: Reconciliation) -> None:
+    for total in found.totals:
+        ours, theirs = amount_text(total.ours, total.currency), amount_text(total.theirs, total.currency)
+        click.echo(f"{total.kind}: {plural(total.count, 'document')}, here {ours}, there {theirs}")
+    different = [row for row in found.rows if row.verdict not in (Verdict.MATCHED, Verdict.MISSING_HERE)]
+    columns = ("verdict", "kind", "number", "label", "on", "ours", "theirs", "currency")
+    if different:
+        print_rows(different, columns, as_json=False, empty="")
+    extra = sum(row.verdict == Verdict.MISSING_HERE for row in found.rows)
+    if extra:
+        click.echo(f"{plural(extra, 'document')} of theirs did not come from this hub.")
+    same = sum(row.verdict == Verdict.MATCHED for row in found.rows)
+    if found.equal:
+        click.echo(f"Equal to the cent: {plural(same, 'document')}.")
+    else:
+        click.echo(f"{plural(len(different), 'document')} of {same + len(different)} not equal.")

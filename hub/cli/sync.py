@@ -1,0 +1,68 @@
+"""`hub sync`: a run now, by the command itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hub.bootstrap import Hub
+from hub.cli.lazy import PARTLY_FAILED
+from hub.cli.output import json_option, print_json
+from hub.cli.session import ACTOR, pass_hub
+from hub.sync.connections import connection_named
+from hub.sync.cycle import run_connection
+from hub.sync.models import RunStatus
+from hub.sync.runs import RunSummary
+
+EXIT_CODES = {
+    RunStatus.SUCCESS: 0,
+    RunStatus.PARTIAL: PARTLY_FAILED,
+    RunStatus.DEFERRED: PARTLY_FAILED,
+    RunStatus.FAILED: 1,
+}
+
+
+@click.command()
+@click.argument("name")
+@click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
+@click.option("--direction", type=click.Choice(["push", "pull"]), help="Only this way.")
+@click.option("--full", is_flag=True, help="Read everything, not only what changed.")
+@json_option
+@pass_hub
+def sync(hub: Hub, name: str, streams: tuple[str, ...], direction: str | None, full: bool, as_json: bool) -> None:
+    """Bring the connection NAME in step now, and say what was done. Exit code 3 if something is left over."""
+    with hub.read() as session:
+        connection = connection_named(session, name)
+    summary = run_connection(
+        hub, connection.id, kinds=list(streams) or None, direction=direction, full=full, trigger="manual", actor=ACTOR
+    )
+    if as_json:
+        print_json(run_values(summary))
+    else:
+        click.echo(run_sentence(summary))
+    code = EXIT_CODES.get(RunStatus(summary.status), 1)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def run_values(summary: RunSummary) -> dict[str, Any]:
+    """A run as programs see it: its counts beside its status."""
+    return {
+        "run": summary.id,
+        "connection": summary.connection,
+        "status": summary.status,
+        "headline": summary.headline,
+        **summary.counts,
+        "api_calls": summary.api_calls,
+        "started_at": summary.started_at,
+        "ended_at": summary.ended_at,
+    }
+
+
+def run_sentence(summary: RunSummary) -> str:
+    """A run for people: what was done, and the first thing that is left over."""
+    done = ", ".join(f"{count:,} {name}" for name, count in summary.counts.items() if count and name != "read")
+    read = summary.counts.get("read", 0)
+    text = f"{summary.connection}: {summary.status}. {read:,} read" + (f": {done}." if done else ".")
+    return f"{text} {summary.headline}".strip()
