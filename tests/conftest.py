@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -54,16 +56,45 @@ def queue_server(queue_server_url):
     return queue_server_url
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """A SQLite file with the core's tables, to copy: migrating anew for every test would be most of its time."""
+    path = tmp_path_factory.mktemp("template") / "hub.sqlite3"
+    migrate(f"sqlite:///{path}", path.parent)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server, tmp_path_factory):
+    """The name of a PostgreSQL database with the core's tables, to copy."""
+    create_database(postgres_server, "hub_template", "template0")
+    migrate(postgres_server.url("hub_template"), tmp_path_factory.mktemp("template"))
+    return "hub_template"
+
+
+def migrate(url, folder):
+    hub = build_hub(load_settings({"data_dir": str(folder), "database_url": url}, environ={}), plugins={})
+    upgrade(hub)
+    hub.close()
+
+
+def create_database(server, name, template):
+    with psycopg.connect(server.url().replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+
 @pytest.fixture(params=DATABASES)
 def database_url(request, tmp_path):
-    """An empty database, on SQLite and on PostgreSQL."""
+    """A database with the core's tables and nothing in them, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "hub.sqlite3")
         yield f"sqlite:///{tmp_path / 'hub.sqlite3'}"
         return
     server = request.getfixturevalue("postgres_server")
     name = f"t_{os.urandom(6).hex()}"
-    with psycopg.connect(server.url().replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    create_database(server, name, request.getfixturevalue("postgres_template"))
     yield server.url(name)
     with psycopg.connect(server.url().replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -84,7 +115,7 @@ def make_hub(settings):
     def make(plugins=None):
         hub = build_hub(settings, plugins=plugins or {})
         made.append(hub)
-        if len(made) == 1:
+        if plugins and len(made) == 1:
             upgrade(hub)
         return hub
 
