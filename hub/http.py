@@ -1,63 +1,106 @@
-"""The HTTP session that everything outgoing uses: time-outs, limits, traces, redaction, address checks.
+"""The HTTP session that everything outgoing uses.
 
-It never retries and never waits for anything but the other side: what to do after a failure is the caller's decision,
-and the class of the error says which ones make sense.
+One call is one request and its whole answer: with time-outs, a cap on size, the account's limits, checked addresses
+and certificates, and a trace without secrets. Nothing is repeated and no redirect is followed; who calls decides.
+What went wrong comes as the ConnectorError that says whether the call may have had an effect:
+
+    the connection could not be made                        → TemporaryFailure
+    no answer, or not all of it, to GET, HEAD or OPTIONS    → TemporaryFailure
+    no answer, or not all of it, to anything else           → OutcomeUnknown
+    an address that must not be called                      → ConfigurationFailure, nothing is sent
 """
 
 from __future__ import annotations
 
-import base64
-import ipaddress
-import json as json_module
-import re
-import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import structlog
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from hub.core.errors import ConfigurationFailure, ConnectorError, OutcomeUnknown, TemporaryFailure
+from hub import exact_json
+from hub.addresses import AddressRules
+from hub.checked_connections import CheckingAdapter, making
+from hub.core.errors import (
+    ConfigurationFailure,
+    ConnectorError,
+    OutcomeUnknown,
+    PermanentFailure,
+    TemporaryFailure,
+)
+from hub.redaction import Redactor
 
-CONNECT_S, READ_S = 10.0, 100.0
-LARGEST_ANSWER = 64 * 1024 * 1024
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_ALWAYS_REFUSED = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
+CONNECT_TIMEOUT_S = 10.0
+CALL_TIMEOUT_S = 60.0
+LIMIT_WAIT_S = 45.0
+"""The longest wait for a turn; with the call itself it stays within a connector's usual `call_timeout_s` of 120."""
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+_READS = {"GET", "HEAD", "OPTIONS"}
+_PIECE = 64 * 1024
+_HEADERS = {"User-Agent": "psa-hub", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 
 log = structlog.get_logger("hub.http")
 
 
 class CallBudget(Protocol):
-    """Waits until a call of these limit classes may be made, and holds its place while it runs."""
+    """The call budget of a remote account (`hub.sync.limits.Limiter`)."""
 
-    def slot(self, classes: Sequence[str]) -> AbstractContextManager[None]: ...
+    def slot(self, classes: Sequence[str], timeout_s: float) -> AbstractContextManager[None]:
+        """Wait for a turn in all these classes (none named: in every class), and hold it for as long as it is open.
+
+        Raises TemporaryFailure, with the time it takes, when there is none within timeout_s.
+        """
+
+    def penalise(self, classes: Sequence[str], seconds: float) -> None:
+        """The remote system asked for silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it is traced: no body, no headers, an address without secrets. status: None without an answer."""
+
+    method: str
+    url: str
+    status: int | None
+    duration_s: float
+    sent_bytes: int
+    received_bytes: int
+    failure: str = ""
 
 
 class HttpClient:
-    """A session for one connection (or none), for one thread at a time."""
+    """Makes calls, and counts them in `calls`. May be used by several threads.
+
+    limiter: is asked before every call. secrets: what must appear in no log and no trace. trace: called after every
+    call. allow_private: hosts of a private network may be called (connectors, whose settings an admin wrote; never
+    outgoing webhooks). allow_loopback: so may a URL that itself names this machine, also by plain http.
+    """
 
     def __init__(
         self,
         *,
         limiter: CallBudget | None = None,
         secrets: Collection[str] = (),
+        trace: Callable[[Call], None] | None = None,
         allow_private: bool = False,
-        trace: Callable[[dict[str, Any]], None] | None = None,
+        allow_loopback: bool = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        """secrets: never logged, in whatever encoding. allow_private: addresses of a local network may be called."""
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._limiter = limiter
-        self._hidden = hidden_forms(secrets)
-        self._allow_private = allow_private
-        self._trace = trace
+        self._limiter, self._trace, self._max_bytes = limiter, trace, max_answer_bytes
+        self._secrets = tuple(secrets)
         self.calls = 0
+        self._rules = AddressRules(private=allow_private, loopback=allow_loopback)
+        self._adapter = CheckingAdapter(self._rules)
 
     def request(
         self,
@@ -70,204 +113,218 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         limits: Sequence[str] = (),
         timeout_s: float | None = None,
-        auth: tuple[str, str] | None = None,
     ) -> requests.Response:
-        """One call; the response, whatever its status. Redirects are not followed.
+        """One call and its whole answer, whatever its status; `failure_for` judges that.
 
-        limits: the limit classes it counts towards. Raises TemporaryFailure when no connection came about, or a read
-        got no answer; OutcomeUnknown when something else was sent and no complete answer came; ConfigurationFailure
-        for an address that may not be called.
+        json: Decimal allowed, float refused. limits: the classes it counts in; none named means all of the account's.
+        timeout_s: for the call, and again at most as long for its turn. Raises the errors of the module's table.
         """
-        check_address(url, allow_private=self._allow_private)
-        sent_headers = dict(headers or {})
-        if json is not None:
-            data = encode_json(json)
-            sent_headers.setdefault("Content-Type", "application/json")
-        started = time.monotonic()
-        with self._limiter.slot(limits) if self._limiter is not None else nullcontext():
+        self._rules.check_url(url)
+        prepared = _prepare(method.upper(), url, params, json, data, headers)
+        timeout_s = CALL_TIMEOUT_S if timeout_s is None else timeout_s
+        with self._turn(limits, min(timeout_s, LIMIT_WAIT_S)):
             self.calls += 1
-            try:
-                response = self._session.request(
-                    method,
-                    url,
-                    params=params,
-                    data=data,
-                    headers=sent_headers,
-                    auth=auth,
-                    timeout=(CONNECT_S, timeout_s or READ_S),
-                    allow_redirects=False,
-                    stream=True,
-                )
-                _read_body(response)
-            except (requests.ConnectTimeout, requests.exceptions.InvalidSchema) as failure:
-                raise TemporaryFailure(f"{_host(url)} cannot be reached.") from failure
-            except requests.exceptions.SSLError as failure:
-                raise ConfigurationFailure(f"The certificate of {_host(url)} is not valid.") from failure
-            except requests.RequestException as failure:
-                self._note(method, url, None, started)
-                raise _no_answer(method, url, failure) from failure
-        self._note(method, url, response, started)
+            response = self._send(prepared, timeout_s)
+        wait_s = retry_after_s(response) if response.status_code in (429, 503) else None
+        if self._limiter is not None and wait_s:
+            self._limiter.penalise(limits, wait_s)
         return response
 
-    def get(self, url: str, **more: Any) -> requests.Response:
-        return self.request("GET", url, **more)
+    def get(self, url: str, **options: Any) -> requests.Response:
+        return self.request("GET", url, **options)
 
-    def post(self, url: str, **more: Any) -> requests.Response:
-        return self.request("POST", url, **more)
+    def post(self, url: str, **options: Any) -> requests.Response:
+        return self.request("POST", url, **options)
 
-    def put(self, url: str, **more: Any) -> requests.Response:
-        return self.request("PUT", url, **more)
+    def put(self, url: str, **options: Any) -> requests.Response:
+        return self.request("PUT", url, **options)
 
-    def patch(self, url: str, **more: Any) -> requests.Response:
-        return self.request("PATCH", url, **more)
+    def patch(self, url: str, **options: Any) -> requests.Response:
+        return self.request("PATCH", url, **options)
 
-    def delete(self, url: str, **more: Any) -> requests.Response:
-        return self.request("DELETE", url, **more)
+    def delete(self, url: str, **options: Any) -> requests.Response:
+        return self.request("DELETE", url, **options)
 
-    def _note(self, method: str, url: str, response: requests.Response | None, started: float) -> None:
-        call = {
-            "method": method,
-            "url": redacted(url, self._hidden),
-            "status": response.status_code if response is not None else None,
-            "seconds": round(time.monotonic() - started, 3),
-        }
-        log.debug("call", **call)
+    def close(self) -> None:
+        """Close idle connections."""
+        self._adapter.close()
+
+    def _turn(self, limits: Sequence[str], wait_s: float) -> AbstractContextManager[None]:
+        return nullcontext() if self._limiter is None else self._limiter.slot(limits, wait_s)
+
+    def _send(self, prepared: requests.PreparedRequest, timeout_s: float) -> requests.Response:
+        started = time.monotonic()
+        making.failed = False
+        response, received, failure = None, 0, None
+        try:
+            response = self._adapter.send(
+                prepared, stream=True, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s), verify=True, proxies={}
+            )
+            received = _read(response, self._max_bytes, started + timeout_s)
+            return response
+        except _TooLarge:
+            failure = self._too_large(prepared)
+            raise failure from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            failure = _explained(error, prepared, timeout_s)
+            raise failure from error
+        except ConnectorError as refused:
+            failure = refused
+            raise
+        finally:
+            self._report(prepared, response, time.monotonic() - started, received, failure)
+
+    def _too_large(self, prepared: requests.PreparedRequest) -> ConnectorError:
+        text = f"{_host(prepared)} answered with more than {self._max_bytes:,} bytes."
+        return PermanentFailure(text) if prepared.method in _READS else OutcomeUnknown(text)
+
+    def _report(
+        self,
+        prepared: requests.PreparedRequest,
+        response: requests.Response | None,
+        duration_s: float,
+        received: int,
+        failure: Exception | None,
+    ) -> None:
+        redactor = Redactor([*self._secrets, *_credentials(prepared)])
+        call = Call(
+            method=str(prepared.method),
+            url=redactor.url(str(prepared.url)),
+            status=response.status_code if response is not None and failure is None else None,
+            duration_s=round(duration_s, 4),
+            sent_bytes=len(prepared.body or b""),
+            received_bytes=received,
+            failure=redactor.text(str(failure)) if failure else "",
+        )
+        details = {"method": call.method, "url": call.url, "status": call.status, "duration_s": call.duration_s}
+        if failure is None:
+            log.debug("call", **details, sent_bytes=call.sent_bytes, received_bytes=call.received_bytes)
+        else:
+            log.warning("call failed", **details, failure=call.failure)
         if self._trace is not None:
             self._trace(call)
 
 
-def failure_for(response: requests.Response, *, write: bool) -> ConnectorError | None:
-    """What a status means everywhere, or None for one that only the vendor can explain.
+# Judging an answer ---------------------------------------------------------------------------------------------------
 
-    429 and 408: try again, after what Retry-After says. 5xx: a read may be repeated; a write may have been applied.
+
+def failure_for(response: requests.Response, *, write: bool) -> ConnectorError | None:
+    """What a status means at any vendor, or None where that is the vendor's own affair (2xx, most 4xx).
+
+    429, 408, 425: it was not carried out. 5xx to a write: it may have been. A redirect: the address is wrong.
     """
-    status, host = response.status_code, _host(response.url)
+    status, text = response.status_code, f"{_host(response.request)} answered {_status_text(response)}"
     if status in (408, 425, 429):
-        return TemporaryFailure(f"{host} is busy ({status}).", retry_after_s=retry_after_s(response))
+        return TemporaryFailure(f"{text}.", retry_after_s=retry_after_s(response))
+    if status >= 500 and write:
+        return OutcomeUnknown(f"{text}; it may have been carried out.")
     if status >= 500:
-        if write:
-            return OutcomeUnknown(f"{host} failed ({status}) before it said what became of the request.")
-        return TemporaryFailure(f"{host} failed ({status}).", retry_after_s=retry_after_s(response))
+        return TemporaryFailure(f"{text}.", retry_after_s=retry_after_s(response))
+    if 300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED:
+        elsewhere = urlsplit(response.headers.get("Location", "")).hostname or "another address"
+        return ConfigurationFailure(f"{text} and points to {elsewhere}. Set the address that it has now.")
     return None
 
 
 def retry_after_s(response: requests.Response) -> float | None:
-    """Seconds to wait as the Retry-After header says, in seconds or as a date (RFC 9110, 10.2.3)."""
+    """How long the other system asks us to wait: Retry-After in seconds or as a date, measured by its own clock."""
     text = response.headers.get("Retry-After", "").strip()
     if not text:
         return None
-    if text.isdigit():
+    if text.replace(".", "", 1).isdecimal():
         return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
+    until = _http_date(text)
+    if until is None:
         return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    there = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)
+    return max(0.0, (until - there).total_seconds())
 
 
-def check_address(url: str, *, allow_private: bool) -> None:
-    """Refuse what may not be called: plain http beyond this machine, and addresses of other people's networks.
-
-    Loopback only when the address itself names it, so that no name can be made to point there. Raises
-    ConfigurationFailure.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigurationFailure(f"“{parts.scheme}://{host}” is no web address.")
-    if _is_loopback_name(host):
-        return
-    if parts.scheme != "https":
-        raise ConfigurationFailure(f"{host} would be called without encryption: use https.")
+def _http_date(text: str) -> datetime | None:
     try:
-        found = {item[4][0] for item in socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM)}
-    except OSError as failure:
-        raise TemporaryFailure(f"{host} cannot be found ({failure.strerror}). Check the address.") from failure
-    for text in found:
-        address = ipaddress.ip_address(str(text).partition("%")[0])
-        if any(address in network for network in _ALWAYS_REFUSED) or address.is_loopback or address.is_unspecified:
-            raise ConfigurationFailure(f"{host} points to {address}, which may not be called.")
-        if not allow_private and not address.is_global:
-            raise ConfigurationFailure(f"{host} points into a private network ({address}), which may not be called.")
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def encode_json(value: Any) -> bytes:
-    """JSON with decimals as numbers, digit by digit, never through a float."""
-    marked: list[str] = []
-
-    def mark(item: Any) -> Any:
-        if isinstance(item, Decimal):
-            marked.append(format(item, "f"))
-            return f"\x00{len(marked) - 1}\x00"
-        if isinstance(item, dict):
-            return {key: mark(inner) for key, inner in item.items()}
-        if isinstance(item, (list, tuple)):
-            return [mark(inner) for inner in item]
-        if isinstance(item, float):
-            raise TypeError("a float in a body that other systems calculate with: use Decimal")
-        return item
-
-    text = json_module.dumps(mark(value), ensure_ascii=False)
-    return re.sub(r'"\\u0000(\d+)\\u0000"', lambda found: marked[int(found[1])], text).encode()
+def _status_text(response: requests.Response) -> str:
+    return f"{response.status_code} {response.reason or ''}".strip()
 
 
-def hidden_forms(secrets: Collection[str]) -> tuple[str, ...]:
-    """A secret as it may turn up: as it is, url-encoded, in base64."""
-    forms: set[str] = set()
-    for secret in secrets:
-        if len(secret) >= 4:
-            forms |= {secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode()}
-    return tuple(sorted(forms, key=len, reverse=True))
+# One request ---------------------------------------------------------------------------------------------------------
 
 
-def redacted(text: str, hidden: Collection[str]) -> str:
-    """The text without secrets."""
-    for form in hidden:
-        text = text.replace(form, "•••")
-    return text
+def _prepare(
+    method: str,
+    url: str,
+    params: Mapping[str, Any] | None,
+    json: Any,
+    data: Any,
+    headers: Mapping[str, str] | None,
+) -> requests.PreparedRequest:
+    all_headers = {**_HEADERS, **(headers or {})}
+    if json is not None:
+        data = exact_json.dumps(json).encode()
+        if "content-type" not in {name.lower() for name in all_headers}:
+            all_headers["Content-Type"] = "application/json"
+    try:
+        return requests.Request(method, url, params=params, data=data, headers=all_headers).prepare()
+    except requests.RequestException as failure:
+        host = urlsplit(url).hostname
+        raise ConfigurationFailure(f"The address or a header for {host} is malformed; check the settings.") from failure
 
 
-def _read_body(response: requests.Response) -> None:
-    """Read the whole answer, unless it is larger than any answer should be."""
-    chunks, size = [], 0
-    for chunk in response.iter_content(65536):
-        size += len(chunk)
-        if size > LARGEST_ANSWER:
+def _host(prepared: requests.PreparedRequest) -> str:
+    return urlsplit(prepared.url or "").hostname or "The other system"
+
+
+def _credentials(prepared: requests.PreparedRequest) -> list[str]:
+    """What the Authorization header says after its scheme."""
+    return [str(prepared.headers.get("Authorization", "")).rpartition(" ")[2]]
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def _read(response: requests.Response, max_bytes: int, deadline: float) -> int:
+    """Read the whole body into the response; returns its size. Raises what urllib3 does, and _TooLarge."""
+    body = bytearray()
+    while piece := response.raw.read1(_PIECE, decode_content=True):
+        body += piece
+        if len(body) > max_bytes:
             response.close()
-            raise requests.exceptions.ContentDecodingError("the answer is too large")
-        chunks.append(chunk)
-    response._content = b"".join(chunks)
+            raise _TooLarge
+        if time.monotonic() > deadline:
+            response.close()
+            raise TimeoutError("the answer did not end in time")
+    response._content = bytes(body)
+    response._content_consumed = True  # type: ignore[attr-defined]
+    response.close()
+    return len(body)
 
 
-def _no_answer(method: str, url: str, failure: requests.RequestException) -> ConnectorError:
-    host = _host(url)
-    if _was_never_sent(failure):
-        return TemporaryFailure(f"{host} cannot be reached.")
-    if method.upper() in _READS:
-        return TemporaryFailure(f"{host} did not answer.")
-    return OutcomeUnknown(f"{host} did not answer after the request was sent.")
+def _explained(error: Exception, prepared: requests.PreparedRequest, timeout_s: float) -> ConnectorError:
+    host, reason = _host(prepared), _reason(error, timeout_s)
+    if making.failed or isinstance(error, requests.ConnectTimeout):
+        return TemporaryFailure(f"{host} cannot be reached: {reason}.")
+    if prepared.method in _READS:
+        return TemporaryFailure(f"{host} gave no complete answer: {reason}.")
+    return OutcomeUnknown(f"{host} gave no complete answer ({reason}); it may have done what was asked.")
 
 
-def _was_never_sent(failure: BaseException) -> bool:
-    """Whether no connection came about; a connection that broke may have carried the whole request."""
-    seen: BaseException | None = failure
-    while seen is not None:
-        if type(seen).__name__ in ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError"):
-            return True
-        reason = getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)
-        seen = reason if isinstance(reason, BaseException) else None
-    return False
-
-
-def _is_loopback_name(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _host(url: str) -> str:
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2]
+def _reason(error: Exception, timeout_s: float) -> str:
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    found = cause or error
+    if isinstance(found, NameResolutionError):
+        return "its name is not known"
+    if isinstance(found, NewConnectionError):
+        return "it accepts no connection"
+    if isinstance(found, ConnectTimeoutError) or isinstance(error, requests.ConnectTimeout):
+        return f"no connection within {min(CONNECT_TIMEOUT_S, timeout_s):g} s"
+    if isinstance(found, urllib3.exceptions.SSLError) or isinstance(error, requests.exceptions.SSLError):
+        return "its certificate or encryption is not acceptable"
+    if isinstance(found, urllib3.exceptions.TimeoutError | requests.Timeout | TimeoutError):
+        return f"time-out after {timeout_s:g} s"
+    return "the connection broke"

@@ -60,23 +60,24 @@ class Limiter:
         self._alone_since: float | None = None
 
     @contextmanager
-    def slot(self, classes: Sequence[str]) -> Iterator[None]:
+    def slot(self, classes: Sequence[str], timeout_s: float = LONGEST_WAIT_S) -> Iterator[None]:
         """Wait until a call of these classes may be made, and hold its places in flight until it has ended."""
         limits = [self._limits[name] for name in classes if name in self._limits]
         member = uuid4().hex
-        self._acquire(limits, member)
+        self._acquire(limits, member, timeout_s)
         try:
             yield
         finally:
             self._release(limits, member)
 
-    def penalise(self, name: str, seconds: float) -> None:
-        """The other side said to wait: nobody calls in this class for so long."""
+    def penalise(self, classes: Sequence[str], seconds: float) -> None:
+        """The other side said to wait: nobody calls in these classes for so long."""
         if self._server is not None:
-            self._server.set(self._key("pause", name), 1, px=max(1, int(seconds * 1000)))
+            for name in classes:
+                self._server.set(self._key("pause", name), 1, px=max(1, int(seconds * 1000)))
 
-    def _acquire(self, limits: Sequence[Limit], member: str) -> None:
-        deadline = time.monotonic() + LONGEST_WAIT_S
+    def _acquire(self, limits: Sequence[Limit], member: str, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
         while limits and (wait := self._try(limits, member)) > 0:
             if time.monotonic() + wait > deadline:
                 names = ", ".join(limit.name for limit in limits)
