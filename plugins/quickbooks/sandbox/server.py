@@ -353,6 +353,13 @@ class QuickBooksSandbox(Sandbox):
         return self._as_user("Payment", "create", body | ({"TxnDate": on} if on else {}))
 
     @action
+    def receive_payment(self, customer_id: str, amount: Any, on: str | None = None, reference: str = "") -> Entity:
+        """Receive money from a customer for no invoice in particular: it is the customer's credit."""
+        body: Entity = {"CustomerRef": {"value": customer_id}, "TotalAmt": _decimal(amount), "PaymentRefNum": reference}
+        body["CurrencyRef"] = self._existing("Customer", customer_id)["CurrencyRef"]
+        return self._as_user("Payment", "create", body | ({"TxnDate": on} if on else {}))
+
+    @action
     def delete_payment(self, id: str) -> Entity:
         """Delete a payment; its invoices are open again."""
         payment = self._existing("Payment", id)

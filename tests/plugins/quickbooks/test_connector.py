@@ -1,0 +1,581 @@
+"""The connector against the stand-in: what its answers say, and what the ledger says really happened."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from hub.sdk import (
+    ConfigurationFailure,
+    Missing,
+    OutcomeUnknown,
+    PermanentFailure,
+    RemoteRef,
+    Status,
+    TemporaryFailure,
+    WebhookRejected,
+)
+from tests.plugins.quickbooks.connection import a_client, a_line, a_service, an_invoice, id_of
+
+
+def act(connection, name, **arguments):
+    return getattr(connection.server.sandbox, name)(**arguments)
+
+
+def statuses(outcomes):
+    return [outcome.status for outcome in outcomes]
+
+
+# The test of a connection ---------------------------------------------------------------------------------------------
+
+
+def test_a_check_names_the_company_and_what_would_be_used(connect):
+    connection = connect(country="GB", company="Books Ltd")
+    result = connection.check()
+    assert (result.ok, result.account_name, result.environment) == (True, "Books Ltd", "sandbox")
+    texts = " ".join(finding.text for finding in result.findings)
+    assert "The books are in GBP." in texts
+    assert "New services are booked to “Services”." in texts
+    assert "20 %: “20.0% S”" in texts
+    assert "Lines without tax are “No VAT”." in texts
+
+
+def test_a_check_writes_nothing_and_takes_five_reads(connect):
+    connection = connect()
+    before = connection.server.sandbox.calls()
+    connection.check()
+    assert connection.server.sandbox.effects() == []
+    assert connection.server.sandbox.calls()["read"] - before["read"] == 5
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "field"),
+    [
+        ("client_secret", "wrong", "client_secret"),
+        ("client_id", "wrong", "client_secret"),
+        ("refresh_token", "wrong", "refresh_token"),
+        ("realm_id", "123", "realm_id"),
+        ("income_account", "Gold", "income_account"),
+        ("discovery_url", "{url}/nowhere", "discovery_url"),
+        ("base_url", "{url}/nowhere", "base_url"),
+    ],
+)
+def test_a_wrong_setting_is_named(connect, setting, value, field):
+    connection = connect()
+    connection.tokens.tokens = {"refresh_token": connection.tokens.tokens["refresh_token"]}
+    connection.settings[setting] = value.format(url=connection.server.url)
+    if setting == "refresh_token":
+        connection.tokens.tokens = {"refresh_token": value}
+    with pytest.raises(ConfigurationFailure) as refused:
+        connection.check()
+    assert refused.value.field == field
+
+
+def test_an_unreachable_service_is_temporary_and_names_the_address(connect):
+    connection = connect()
+    connection.server.stop()
+    with pytest.raises(TemporaryFailure, match="check base_url"):
+        connection.check()
+    connection.server = connection.server.sandbox.serve()  # for the fixture to stop
+
+
+def test_a_token_that_expired_is_renewed_once_and_the_call_repeated(us):
+    act(us, "expire_tokens")
+    before = us.server.sandbox.calls()["token"]
+    assert statuses(us.push("invoices", an_invoice())) == [Status.CREATED]
+    assert us.server.sandbox.calls()["token"] - before == 1
+    assert len(us.created("Invoice")) == 1
+
+
+def test_a_disconnected_login_asks_to_be_connected_again(us):
+    act(us, "disconnect")
+    with pytest.raises(ConfigurationFailure) as refused:
+        us.push("invoices", an_invoice())
+    assert (refused.value.field, refused.value.reauthorise) == ("refresh_token", True)
+
+
+def test_a_lost_answer_to_a_renewal_is_tried_once_with_the_old_token(connect):
+    connection = connect()
+    act(connection, "expire_tokens")
+    connection.server.sandbox.add_fault(path="/oauth2/*", close=True)
+    assert connection.check().ok
+
+
+# Invoices -------------------------------------------------------------------------------------------------------------
+
+
+def test_thirty_invoices_are_one_call(us):
+    before = us.server.sandbox.calls()
+    invoices = [an_invoice(f"2026-{number:04}") for number in range(30)]
+    assert statuses(us.push("invoices", *invoices)) == [Status.CREATED] * 30
+    after = us.server.sandbox.calls()
+    assert {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)} == {
+        "batch": 1
+    }
+
+
+def test_a_lost_answer_and_its_repeat_create_one_invoice(us):
+    batch = us.batch("invoices", an_invoice())
+    us.server.sandbox.add_fault(path="*/batch", apply=True, close=True)
+    with pytest.raises(OutcomeUnknown):
+        us.connector.push(batch)
+    assert statuses(us.connector.push(batch)) == [Status.CREATED]
+    assert len(us.created("Invoice")) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"status": 504, "body": "<html>"}, {"status": 200, "body": "<html>"}]
+)
+def test_an_answer_that_is_none_leaves_the_outcome_unknown(us, fault):
+    us.server.sandbox.add_fault(path="*/batch", apply=True, **fault)
+    with pytest.raises(OutcomeUnknown):
+        us.push("invoices", an_invoice())
+    assert len(us.created("Invoice")) == 1
+
+
+def test_a_throttled_call_waits_a_minute_or_what_is_asked(connect):
+    connection = connect(calls_per_minute=6)  # a test of the connection takes five
+    with pytest.raises(TemporaryFailure) as busy:
+        connection.check()
+    assert busy.value.retry_after_s == 60
+    connection.server.sandbox.add_fault(status=429, headers={"Retry-After": "7"})
+    with pytest.raises(TemporaryFailure) as busy:
+        connection.check()
+    assert busy.value.retry_after_s == 7
+
+
+def test_a_number_that_is_ours_already_is_adopted(us):
+    us.push("invoices", an_invoice())
+    again = us.connector.push(us.batch("invoices", an_invoice()))  # another key: as after an answer lost for hours
+    assert statuses(again) == [Status.UNCHANGED]
+    assert again[0].remote_id == us.rows("Invoice")[0]["Id"]
+    assert len(us.created("Invoice")) == 1
+
+
+def test_a_number_taken_by_another_document_goes_to_a_person(us):
+    us.push("invoices", an_invoice())
+    (outcome,) = us.connector.push(us.batch("invoices", an_invoice("2026-0001", a_line("2"))))
+    assert (outcome.status, outcome.field) == (Status.REJECTED, "number")
+    assert "same number, another total" in outcome.reason
+    assert len(us.created("Invoice")) == 1
+
+
+def test_after_a_lost_answer_an_invoice_is_found_by_number_customer_date_and_total(us):
+    us.push("invoices", an_invoice("2026-0001"), an_invoice("2026-0002"))
+    same = us.batch("invoices", an_invoice("2026-0001"), an_invoice("2026-0002", a_line("3")), an_invoice("2026-0003"))
+    found = us.connector.find("invoices", same.sendings)
+    assert [(item.ref, item.ours, item.score) for item in sorted(found, key=lambda item: item.ref)] == [
+        ("1", True, 100),
+        ("2", False, 75),
+    ]
+
+
+def test_one_bad_record_does_not_stop_the_others(us):
+    act(us, "close_books", until="2026-01-31")
+    open_period = an_invoice("2026-0002", dated_on=date(2026, 2, 1))
+    closed, created = us.push("invoices", an_invoice("2026-0001"), open_period)
+    assert (closed.status, closed.field) == (Status.REJECTED, "dated_on")
+    assert "does not move dates" in closed.remedy
+    assert created.status == Status.CREATED
+
+
+def test_an_inactive_customer_is_named(us):
+    act(us, "deactivate_customer", id=us.rows("Customer")[0]["Id"])
+    (outcome,) = us.push("invoices", an_invoice())
+    assert outcome.status == Status.REJECTED
+    assert "inactive" in outcome.reason
+
+
+def test_the_product_rounded_half_up_is_taken(us):
+    # 128.35 x 14.50 = 1861.075, half up 1861.08
+    assert statuses(us.push("invoices", an_invoice("1", a_line("14.50", "128.35")))) == [Status.CREATED]
+    assert us.rows("Invoice")[0]["TotalAmt"] == Decimal("1861.08")
+
+
+def test_an_amount_that_is_not_the_product_goes_without_quantity_and_price(us):
+    (outcome,) = us.push("invoices", an_invoice("1", a_line("1.5", "1001", net="1502.00")))
+    assert outcome.status == Status.CREATED
+    assert "Qty" not in us.rows("Invoice")[0]["Line"][0]["SalesItemLineDetail"]
+
+
+# Tax ------------------------------------------------------------------------------------------------------------------
+
+
+def test_in_the_us_our_tax_is_sent_and_kept(connect, us):
+    # 100.00 at 8.875 % = 8.875, half up 8.88; 50.00 untaxed
+    invoice = an_invoice("1", a_line(tax_rate="8.875"), a_line("0.5", position=2))
+    (outcome,) = us.push("invoices", invoice)
+    row = us.rows("Invoice")[0]
+    codes = [line["SalesItemLineDetail"]["TaxCodeRef"]["value"] for line in row["Line"][:2]]
+    assert (codes, row["TotalAmt"], outcome.findings) == (["TAX", "NON"], Decimal("158.88"), ())
+
+
+def test_elsewhere_every_line_has_the_code_of_its_rate(gb):
+    # 20 % of 100.00 = 20.00, 5 % of 10.00 = 0.50, nothing on 1.00: 131.50
+    lines = (a_line(tax_rate="20"), a_line("0.1", tax_rate="5", position=2), a_line("0.01", position=3))
+    (outcome,) = gb.push("invoices", an_invoice("1", *lines, currency="GBP"))
+    row = gb.rows("Invoice")[0]
+    by_id = {code["Id"]: code["Name"] for code in gb.rows("TaxCode")}
+    codes = [by_id[line["SalesItemLineDetail"]["TaxCodeRef"]["value"]] for line in row["Line"][:3]]
+    assert codes == ["20.0% S", "5.0% R", "No VAT"]
+    assert (row["TotalAmt"], row["GlobalTaxCalculation"], outcome.findings) == (Decimal("131.50"), "TaxExcluded", ())
+
+
+def test_a_code_of_two_rates_keeps_our_tax_to_the_cent(connect):
+    connection = connect(country="CA")
+    connection.push("services", a_service())
+    connection.push("clients", a_client())
+    # 14.975 % of 0.30 = 0.0449, 0.04 here; over there 5 % = 0.015, 0.02 and 9.975 % = 0.0299, 0.03: 0.05
+    invoice = an_invoice("1", a_line("0.3", "1.00", "14.975"), currency="CAD")
+    (outcome,) = connection.push("invoices", invoice)
+    assert (outcome.findings, connection.rows("Invoice")[0]["TotalAmt"]) == ((), Decimal("0.34"))
+
+
+def test_a_total_that_differs_is_a_finding(connect):
+    connection = connect(country="US", automated_tax="10", ignores_sent_tax=True)
+    connection.push("services", a_service())
+    connection.push("clients", a_client())
+    (outcome,) = connection.push("invoices", an_invoice("1", a_line(tax_rate="5")))  # ours 5.00, theirs 10.00
+    assert outcome.status == Status.CREATED
+    assert [finding.text for finding in outcome.findings] == [
+        "The total is 110.00 in QuickBooks and 105.00 here.",
+        "The tax is 10.00 in QuickBooks and 5.00 here.",
+    ]
+
+
+def test_with_their_tax_none_is_sent(connect):
+    connection = connect(country="US", automated_tax="10", settings={"tax_mode": "theirs"})
+    connection.push("services", a_service())
+    connection.push("clients", a_client())
+    connection.push("invoices", an_invoice("1", a_line(tax_rate="10")))
+    assert connection.rows("Invoice")[0]["TxnTaxDetail"]["TotalTax"] == Decimal("10.00")
+
+
+# Several currencies ---------------------------------------------------------------------------------------------------
+
+
+def test_a_client_billed_in_two_currencies_is_two_customers(connect):
+    connection = connect(country="US", multicurrency=True)
+    connection.push("services", a_service())
+    for currency in ("USD", "EUR"):
+        connection.push("clients", a_client(), part=currency)
+        invoice = an_invoice(f"1-{currency}", currency=currency)
+        assert connection.connector.needs("invoices", invoice)[0].part == currency
+        assert statuses(connection.push("invoices", invoice)) == [Status.CREATED]
+    names = {row["DisplayName"]: row["CurrencyRef"]["value"] for row in connection.rows("Customer")}
+    assert names == {"Acme": "USD", "Acme (EUR)": "EUR"}
+
+
+# Customers and services -----------------------------------------------------------------------------------------------
+
+
+def test_the_same_name_is_the_same_customer(us):
+    act(us, "create_customer", DisplayName="Brown Ltd")
+    batch = us.batch("clients", a_client("BROWN  Ltd"), a_client("Green Ltd"))
+    (found,) = us.connector.find("clients", batch.sendings)
+    assert (found.ref, found.ours, found.label) == ("1", True, "Brown Ltd")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "why"),
+    [
+        ({"DisplayName": "Brown Limited"}, {"name": "Brown Limitd"}, "similar name"),
+        (
+            {"DisplayName": "Brown", "PrimaryEmailAddr": {"Address": "a@brown.example"}},
+            {"name": "Brown", "email": "b@other.example"},
+            "same name, but with another e-mail address",
+        ),
+    ],
+)
+def test_a_near_customer_is_for_a_person(us, theirs, ours, why):
+    act(us, "create_customer", **theirs)
+    (found,) = us.connector.find("clients", us.batch("clients", a_client(**ours)).sendings)
+    assert (found.ours, found.why) == (False, why)
+
+
+def test_an_inactive_customer_of_the_name_is_for_a_person(us):
+    act(us, "deactivate_customer", id=us.rows("Customer")[0]["Id"])
+    (found,) = us.connector.find("clients", us.batch("clients", a_client()).sendings)
+    assert (found.ours, found.score, found.why) == (False, 90, "same name, but it is inactive there")
+
+
+def test_names_that_differ_in_a_figure_are_not_near(us):
+    act(us, "create_customer", DisplayName="PC 10")
+    assert us.connector.find("clients", us.batch("clients", a_client("PC 11")).sendings) == []
+
+
+def test_a_thousand_names_are_one_call(us):
+    before = us.server.sandbox.calls()["read"]
+    batch = us.batch("clients", *(a_client(f"New {number}") for number in range(30)))
+    us.connector.find("clients", batch.sendings)
+    assert us.server.sandbox.calls()["read"] - before == 1
+
+
+def test_a_name_of_a_vendor_goes_to_a_person(us):
+    act(us, "create_vendor", DisplayName="Paper Inc")
+    (outcome,) = us.push("clients", a_client("Paper Inc"))
+    assert (outcome.status, outcome.field) == (Status.REJECTED, "name")
+    assert "vendor" in outcome.reason
+
+
+def test_a_customer_that_came_to_be_meanwhile_is_adopted(us):
+    act(us, "create_customer", DisplayName="Late Ltd")
+    (outcome,) = us.push("clients", a_client("Late Ltd"))
+    assert (outcome.status, outcome.remote_id) == (Status.UNCHANGED, us.rows("Customer")[-1]["Id"])
+
+
+def test_a_service_that_every_company_has_is_found(us):
+    (found,) = us.connector.find("services", us.batch("services", a_service("hours")).sendings)
+    assert (found.ours, found.label) == (True, "Hours")
+
+
+def test_a_customer_carries_what_finance_needs(us):
+    address = replace(a_client().address, street="1 Road\nFloor 2", city="Leeds", postcode="LS1", country="GB")
+    client = a_client("Brown", legal_name="Brown Holdings Ltd", email="ap@brown.example", phone="123", address=address)
+    us.push("clients", client)
+    row = us.rows("Customer")[-1]
+    assert (row["DisplayName"], row["CompanyName"]) == ("Brown", "Brown Holdings Ltd")
+    assert (row["BillAddr"]["Line2"], row["PrimaryEmailAddr"]["Address"]) == ("Floor 2", "ap@brown.example")
+
+
+# Changing what is there -----------------------------------------------------------------------------------------------
+
+
+def test_an_update_is_sparse_and_keeps_the_bookkeepers_fields(us):
+    (outcome,) = us.push("invoices", an_invoice())
+    us.server.sandbox.edit_invoice(number="2026-0001", BillEmailCc={"Address": "cc@acme.example"})
+    stale = us.update("invoices", None, outcome, PrivateNote="PO reference: 7")
+    (changed,) = us.connector.push(stale)  # their edit made the version we know an old one
+    row = us.rows("Invoice")[0]
+    assert (changed.status, changed.remote_version) == (Status.UPDATED, "2")
+    assert (row["PrivateNote"], row["BillEmailCc"]["Address"]) == ("PO reference: 7", "cc@acme.example")
+
+
+def test_a_payment_in_between_does_not_stop_an_update(us):
+    (outcome,) = us.push("invoices", an_invoice())
+    act(us, "pay_invoice", number="2026-0001")
+    (changed,) = us.connector.push(us.update("invoices", None, outcome, PrivateNote="PO reference: 7"))
+    assert (changed.status, us.rows("Invoice")[0]["Balance"]) == (Status.UPDATED, Decimal("0.00"))
+
+
+def test_a_repeat_after_a_lost_second_call_changes_nothing_again(us):
+    (outcome,) = us.push("invoices", an_invoice())
+    act(us, "pay_invoice", number="2026-0001")
+    batch = us.update("invoices", None, outcome, PrivateNote="PO reference: 7")
+    us.server.sandbox.add_fault(path="*/batch", skip=1, apply=True, close=True)
+    assert statuses(us.connector.push(batch)) == [Status.UNCERTAIN]
+    assert statuses(us.connector.push(batch)) == [Status.UPDATED]
+    assert len(us.server.sandbox.effects("update", "Invoice")) == 1
+
+
+def test_a_voided_invoice_is_a_conflict(us):
+    (outcome,) = us.push("invoices", an_invoice())
+    act(us, "void_invoice", number="2026-0001")
+    assert statuses(us.connector.push(us.update("invoices", None, outcome, DueDate="2026-04-01"))) == [Status.CONFLICT]
+
+
+def test_changed_lines_keep_their_ids(us):
+    (outcome,) = us.push("invoices", an_invoice("1", a_line(), a_line("2", position=2)))
+    lines = us.batch("invoices", an_invoice("1", a_line("3"), a_line("2", position=2))).sendings[0].body["Line"]
+    us.connector.push(us.update("invoices", None, outcome, Line=lines))
+    row = us.rows("Invoice")[0]
+    assert ([line.get("Id") for line in row["Line"]], row["TotalAmt"]) == (["1", "2", None], Decimal("500.00"))
+
+
+def test_an_empty_field_is_emptied_there(us):
+    (outcome,) = us.push("clients", a_client("Brown", phone="123"))
+    us.connector.push(us.update("clients", None, outcome, PrimaryPhone=None))
+    assert "PrimaryPhone" not in us.rows("Customer")[-1]
+
+
+# Payments -------------------------------------------------------------------------------------------------------------
+
+
+def payments(connection, cursor=None):
+    pages = list(connection.connector.pull("payments", cursor))
+    return [change for page in pages for change in page.changes], pages[-1].cursor
+
+
+def test_a_partial_payment_comes_back_with_its_allocation(us):
+    us.push("invoices", an_invoice())
+    act(us, "pay_invoice", number="2026-0001", amount="40.00", on="2026-02-03", reference="W-7")
+    (change,), cursor = payments(us)
+    invoice, customer = us.rows("Invoice")[0]["Id"], us.rows("Customer")[0]["Id"]
+    assert change.values == {
+        "client_id": RemoteRef("clients", customer, Missing.LEAVE_OUT),
+        "currency": "USD",
+        "amount": "40.00",
+        "received_on": "2026-02-03",
+        "reference": "W-7",
+        "allocations": [{"invoice_id": RemoteRef("invoices", invoice, Missing.NONE), "amount": "40.00"}],
+    }
+    assert cursor["v"] == 1
+
+
+def test_what_is_beyond_the_invoice_is_the_clients_credit(us):
+    us.push("invoices", an_invoice())
+    act(us, "pay_invoice", number="2026-0001", amount="130.00")
+    ((change,), _) = payments(us)
+    assert (change.values["amount"], change.values["allocations"][0]["amount"]) == ("130.00", "100.00")
+
+
+def test_from_a_cursor_only_what_changed_is_read(us):
+    us.push("invoices", an_invoice("1"), an_invoice("2"))
+    act(us, "pay_invoice", number="1")
+    us.advance(3600)
+    _, cursor = payments(us)
+    act(us, "pay_invoice", number="2", reference="second")
+    us.advance(1)
+    changes, later = payments(us, cursor)
+    assert [change.values["reference"] for change in changes] == ["second"]
+    assert later["since"] > cursor["since"]
+
+
+def test_a_deleted_payment_is_told(us):
+    us.push("invoices", an_invoice())
+    payment = act(us, "pay_invoice", number="2026-0001")
+    _, cursor = payments(us)
+    act(us, "delete_payment", id=payment["Id"])
+    changes, _ = payments(us, cursor)
+    assert [(change.remote_id, change.deleted) for change in changes] == [(payment["Id"], True)]
+
+
+def test_payments_before_the_start_day_are_not_read(connect):
+    connection = connect(start_on=date(2026, 2, 1))
+    connection.push("services", a_service())
+    connection.push("clients", a_client())
+    connection.push("invoices", an_invoice("1"), an_invoice("2"))
+    act(connection, "pay_invoice", number="1", on="2026-01-31")
+    act(connection, "pay_invoice", number="2", on="2026-02-01")
+    changes, _ = payments(connection)
+    assert [change.values["received_on"] for change in changes] == ["2026-02-01"]
+
+
+def test_a_cursor_of_more_than_a_month_ago_is_read_by_query(us):
+    us.push("invoices", an_invoice())
+    act(us, "pay_invoice", number="2026-0001")
+    changes, cursor = payments(us, {"v": 1, "since": "2024-01-01T00:00:00+00:00"})
+    assert (len(changes), cursor["since"] > "2024") == (1, True)
+
+
+def test_more_than_change_data_capture_shows_is_read_by_query(us):
+    us.push("invoices", an_invoice())
+    _, cursor = payments(us)
+    customer = us.rows("Customer")[0]["Id"]
+    for number in range(1010):
+        act(us, "receive_payment", customer_id=customer, amount=1, reference=str(number))
+    changes, _ = payments(us, cursor)
+    assert {change.values["reference"] for change in changes} == {str(number) for number in range(1010)}
+
+
+def test_a_payment_is_fetched_by_its_id(us):
+    us.push("invoices", an_invoice())
+    payment = act(us, "pay_invoice", number="2026-0001")
+    page = us.connector.fetch("payments", [payment["Id"], "999"])
+    assert ([change.remote_id for change in page.changes], page.cursor) == ([payment["Id"]], None)
+
+
+# Reconciliation -------------------------------------------------------------------------------------------------------
+
+
+def test_a_statement_holds_every_document_of_the_period(gb):
+    gb.push("invoices", *(an_invoice(f"{n}", a_line(tax_rate="20"), currency="GBP") for n in range(3)))
+    gb.push("invoices", an_invoice("later", currency="GBP", dated_on=date(2026, 2, 1)))
+    act(gb, "pay_invoice", number="1", amount="20.00", reference="W-7", on="2026-01-31")
+    act(gb, "void_invoice", number="2")
+    lines = {line.number: line for line in gb.connector.statement("invoices", date(2026, 1, 1), date(2026, 1, 31))}
+    assert set(lines) == {"0", "1", "2"}
+    assert (lines["1"].total, lines["1"].tax, lines["1"].open) == (
+        Decimal("120.00"),
+        Decimal("20.00"),
+        Decimal("100.00"),
+    )
+    assert (lines["0"].currency, lines["0"].label, lines["2"].voided) == ("GBP", "Acme", True)
+    (payment,) = gb.connector.statement("payments", None, None)
+    assert (payment.number, payment.total, payment.open) == ("W-7", Decimal("20.00"), Decimal("0.00"))
+
+
+# Webhooks -------------------------------------------------------------------------------------------------------------
+
+
+def signed(connection, message, token="verifier"):
+    connection.settings["webhook_verifier_token"] = "verifier"
+    body = json.dumps(message).encode()
+    signature = base64.b64encode(hmac.new(token.encode(), body, hashlib.sha256).digest()).decode()
+    return connection.connector.webhook({"Intuit-Signature": signature}, body)
+
+
+def old_form(realm, *events):
+    entities = [{"name": name, "id": id, "operation": operation} for name, id, operation in events]
+    return {"eventNotifications": [{"realmId": realm, "dataChangeEvent": {"entities": entities}}]}
+
+
+def test_both_forms_of_a_message_point_to_payments(us):
+    realm = us.settings["realm_id"]
+    event = {"type": "qbo.payment.deleted.v1", "intuitentityid": "8", "intuitaccountid": realm, "id": str(uuid4())}
+    old = signed(
+        us, old_form(realm, ("Payment", "7", "Create"), ("Invoice", "9", "Update"), ("Payment", "7", "Update"))
+    )
+    assert [(hint.kind, hint.remote_id, hint.deleted) for hint in old] == [("payments", "7", False)]
+    assert [(hint.remote_id, hint.deleted) for hint in signed(us, [event])] == [("8", True)]
+
+
+def test_another_companys_message_points_to_nothing(us):
+    assert signed(us, old_form("1", ("Payment", "7", "Create"))) == []
+
+
+def test_a_message_with_another_signature_is_refused(us):
+    with pytest.raises(WebhookRejected):
+        signed(us, [], token="other")
+    us.settings["webhook_verifier_token"] = ""
+    with pytest.raises(WebhookRejected):
+        us.connector.webhook({}, b"[]")
+
+
+# Refused before anything is sent --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("invoice", "field"),
+    [
+        (an_invoice("x" * 22), "number"),
+        (an_invoice("1", currency="EUR"), "currency"),
+        (an_invoice("1", a_line("-1")), "total"),
+        (an_invoice("1", memo="x" * 1001), "memo"),
+        (an_invoice("1", a_line("1", "0.001", net="0.001")), "lines"),
+    ],
+)
+def test_the_mapping_names_the_field_that_would_be_refused(us, invoice, field):
+    with pytest.raises(PermanentFailure) as refused:
+        us.batch("invoices", invoice)
+    assert refused.value.field == field
+
+
+def test_a_rate_without_a_tax_code_is_named(gb):
+    with pytest.raises(PermanentFailure, match=r"no tax code for 17\.5 % \(it has 0 %, 5 %, 20 %\)") as refused:
+        gb.batch("invoices", an_invoice("1", a_line(tax_rate="17.5"), currency="GBP"))
+    assert refused.value.field == "tax_rate"
+
+
+def test_an_untested_connection_says_so(us):
+    us.facts = {}
+    with pytest.raises(ConfigurationFailure, match="Test it first"):
+        us.connector.needs("invoices", an_invoice())
+
+
+def test_an_invoice_needs_its_client_and_each_service_once(us):
+    lines = (a_line(), a_line(position=2), a_line(position=3, service="Travel"))
+    needs = us.connector.needs("invoices", an_invoice("1", *lines))
+    assert [(ref.kind, ref.id) for ref in needs] == [
+        ("clients", id_of("Acme")),
+        ("services", id_of("Consulting")),
+        ("services", id_of("Travel")),
+    ]
