@@ -126,6 +126,18 @@ def test_a_template_names_only_icons_that_are_vendored(path):
     assert named - ICONS == set()
 
 
+def test_each_entry_of_the_menu_has_an_icon_that_is_vendored():
+    named = {
+        icon
+        for folder in ("hub/web", "plugins")
+        for path in (ROOT / folder).rglob("*.py")
+        for icon in re.findall(r'NavigationEntry\(\s*"[^"]+",\s*"[^"]+",\s*"([^"]+)"', path.read_text())
+    }
+
+    assert "home" in named
+    assert named - ICONS == set()
+
+
 def test_each_state_has_an_icon_that_is_vendored():
     text = (ROOT / "hub" / "web" / "templates" / "macros" / "status.html").read_text()
     named = set(re.findall(r'\("(?:good|warn|bad|info|calm)", "([a-z0-9-]+)"', text))

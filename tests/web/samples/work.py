@@ -225,7 +225,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
                 {"name": "Engineering", "service": "Engineering", "billable": True, "seconds": 1200000},
                 {"name": "Meetings", "service": None, "billable": False, "seconds": 204900},
             ],
-            team=[{"name": "Chloé Martin", "seconds": 904900}, {"name": "Tom Ashby", "seconds": 500000}],
+            team=[{"name": "Chloé Martin", "seconds": 904800}, {"name": "Tom Ashby", "seconds": 500100}],
             invoices=INVOICES[:2],
             lineage=LINEAGE,
             systems=SYSTEMS[:1],
