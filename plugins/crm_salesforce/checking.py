@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from hub.sdk import CheckResult, ConfigurationFailure, Finding, Values
 from plugins.crm_salesforce.client import Row, SalesforceClient
-from plugins.crm_salesforce.facts import KEY_FIELD, USED_FIELDS, Facts
+from plugins.crm_salesforce.facts import ALWAYS_THERE, KEY_FIELD, USED_FIELDS, Facts
+from plugins.crm_salesforce.mapping import LEAD_SOURCE
 from plugins.crm_salesforce.statements import escaped, select
 
 FEATURES: Mapping[str, str] = {
@@ -65,16 +66,18 @@ def discover(client: SalesforceClient, settings: Values) -> Facts:
 
 
 def _refuse_unknown_version(client: SalesforceClient, settings: Values) -> None:
-    known, wanted = client.versions(), settings["api_version"]
-    if wanted not in known:
-        newest = max(known, key=float) if known else "none"
+    known = sorted(client.versions(), key=float)
+    wanted = settings["api_version"]
+    if not known or not float(known[0]) <= float(wanted) <= float(known[-1]):
+        newest = known[-1] if known else "none"
         text = f"Salesforce has no API version {wanted} here; its newest is {newest}. Change the setting api_version."
         raise ConfigurationFailure(text, field="api_version")
 
 
 def _identity(client: SalesforceClient) -> tuple[str, str]:
     """Ids of the org and of our user, the last two parts of the identity address."""
-    parts = str(client.resources().get("identity", "")).rstrip("/").split("/")
+    address = client.identity_url or str(client.resources().get("identity", ""))
+    parts = address.rstrip("/").split("/")
     if len(parts) < 2 or not parts[-2].startswith("00D"):
         text = "The address does not answer like Salesforce: it does not say who is signed in. Check login_url."
         raise ConfigurationFailure(text, field="login_url")
@@ -82,7 +85,7 @@ def _identity(client: SalesforceClient) -> tuple[str, str]:
 
 
 def _facts(client: SalesforceClient, settings: Values, described: Mapping[str, Row | None]) -> Facts:
-    seen = {name: _field_names(row) for name, row in described.items()}
+    seen = {name: _usable_fields(row) for name, row in described.items()}
     fields = {name: tuple(each for each in used if each in seen[name]) for name, used in USED_FIELDS.items()}
     multi_currency = "CurrencyIsoCode" in fields["Opportunity"]
     return Facts(
@@ -97,6 +100,24 @@ def _facts(client: SalesforceClient, settings: Values, described: Mapping[str, R
 
 def _field_names(described: Row | None) -> frozenset[str]:
     return frozenset(str(field["name"]) for field in (described or {}).get("fields", ()))
+
+
+def _usable_fields(described: Row | None) -> frozenset[str]:
+    """The fields we may see; without the lead source where it does not take our value."""
+    if described is None:
+        return frozenset()
+    closed = {
+        str(field["name"])
+        for field in described.get("fields", ())
+        if field["name"] == "LeadSource"
+        and field.get("restrictedPicklist")
+        and LEAD_SOURCE not in _active_values(field)
+    }
+    return (_field_names(described) | ALWAYS_THERE) - closed
+
+
+def _active_values(field: Row) -> set[str]:
+    return {str(each["value"]) for each in field.get("picklistValues") or () if each.get("active", True)}
 
 
 def _active_currencies(client: SalesforceClient) -> tuple[str, ...]:

@@ -53,6 +53,8 @@ class SalesforceClient:
         self._calls_share, self._give_up_at = calls_share, give_up_at
         self._token: str | None = None
         self.instance_url = instance_url
+        self.identity_url: str | None = None
+        """Ends with the ids of the org and of our user; known after a login of our own."""
         self.usage: tuple[int, int] | None = None
         """API calls used and allowed in 24 hours, as the last answer said."""
 
@@ -170,7 +172,7 @@ class SalesforceClient:
 
     def _renew(self, tokens: Values, /) -> Values:
         answer = sign_in(self._http, self._settings, limits=(LIMIT,), timeout_s=self._time_left_s())
-        self.instance_url = answer["instance_url"]
+        self.instance_url, self.identity_url = answer["instance_url"], answer["id"]
         return {"access_token": answer["access_token"]}
 
     def _leave_calls_for_others(self) -> None:

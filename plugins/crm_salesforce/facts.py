@@ -11,6 +11,9 @@ from hub.sdk import Values
 KEY_FIELD = "Hub_Id__c"
 """The external id field an admin may add: text, unique, external id."""
 
+ALWAYS_THERE = frozenset({"Id", "IsDeleted", "SystemModstamp"})
+"""System fields of every object we use."""
+
 USED_FIELDS: Mapping[str, tuple[str, ...]] = {
     "Account": (
         "Id", "Name", "IsDeleted", "MasterRecordId", "SystemModstamp", "Website", "Phone", "AccountNumber",

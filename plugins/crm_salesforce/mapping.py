@@ -24,6 +24,7 @@ LONGEST = {
     "Description": 32_000,
 }
 """Characters the vendor takes; it refuses longer ones and never shortens."""
+LEAD_SOURCE = "Partner"
 _MOST_AMOUNT = Decimal(10) ** 16
 _KEY_LINE = "Hub reference: "
 _KEY = re.compile(r"([a-z_]+):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
@@ -147,7 +148,7 @@ def opportunity_from_deal(deal: Any, facts: Facts) -> Values:
         "Name": _fitting("Name", deal.title, "title"),
         "StageName": facts.open_stage,
         "CloseDate": _close_on(deal),
-        "LeadSource": "Partner",
+        "LeadSource": LEAD_SOURCE,
         "Description": _fitting("Description", _description(deal), "business_problem"),
         "Account": _account(deal, facts),
         **_money(deal, facts),

@@ -18,7 +18,9 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def sign_in(http: Any, settings: Values, *, limits: tuple[str, ...], timeout_s: float | None) -> Values:
-    """The token answer: access_token and instance_url at least. Raises ConfigurationFailure naming the setting.
+    """The token answer: access_token, instance_url, and id, the identity address.
+
+    Raises ConfigurationFailure naming the setting at fault.
 
     Reference: “OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration”, “OAuth 2.0 Client Credentials Flow”.
     """
@@ -34,7 +36,11 @@ def sign_in(http: Any, settings: Values, *, limits: tuple[str, ...], timeout_s: 
     answer = next(iter(errors_of(response)), {})  # its one object
     if not isinstance(answer.get("access_token"), str) or not _is_safe(answer.get("instance_url"), login_url):
         raise token_failure(response, login_url=login_url)
-    return {"access_token": answer["access_token"], "instance_url": answer["instance_url"].rstrip("/")}
+    return {
+        "access_token": answer["access_token"],
+        "instance_url": answer["instance_url"].rstrip("/"),
+        "id": answer.get("id"),
+    }
 
 
 def _post(http: Any, login_url: str, form: Values, *, limits: tuple[str, ...], timeout_s: float | None) -> Response:

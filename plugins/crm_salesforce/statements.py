@@ -20,7 +20,7 @@ def escaped(condition: str, *values: Any) -> str:
 
 def select(fields: Iterable[str], name: str, conditions: Iterable[str], *, order: str = "") -> str:
     """A statement; the conditions must all hold."""
-    where = " AND ".join(f"({condition})" for condition in conditions)
+    where = " AND ".join(f"({condition})" if " OR " in condition else condition for condition in conditions)
     parts = [
         f"SELECT {', '.join(fields)} FROM {name}",  # noqa: S608 - names are our own, values come escaped
         f"WHERE {where}" if where else "",

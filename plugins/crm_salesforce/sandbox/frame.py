@@ -21,6 +21,7 @@ from plugins.crm_salesforce.sandbox.seed import ORGANIZATION_ID, STAGES, fill, n
 OLDEST_VERSION, NEWEST_VERSION = 31, 68
 API_USER, SALES_USER = new_user_id(1), new_user_id(2)
 ORG_ID = ORGANIZATION_ID
+_LONGEST_ADDRESS = 16_384
 _DAY = timedelta(hours=24)
 _VERSION = re.compile(r"/services/data/v(\d+)\.0(?:/|$)")
 
@@ -28,10 +29,10 @@ _VERSION = re.compile(r"/services/data/v(\d+)\.0(?:/|$)")
 class SalesforceFrame(Sandbox):
     """State: rows, tokens, refresh tokens, query locators, the day's calls, locks and the duplicate rule.
 
-    options: client_id, client_secret, username, certificate (PEM, of the assertion's key), refresh_token,
-    rotate_refresh_tokens, my_domain, run_as, hub_id_field, currencies (more than one: multi-currency), currency,
-    country, seed ("firm", "empty" or {object: [row]}), missing (objects and "Object.Field" the API user may not see),
-    daily_calls, session_s, page_size, duplicate_rule (off, alert, block), organization.
+    options: client_id, client_secret, username, certificate (of the assertion's key: PEM, or a file of it),
+    refresh_token, rotate_refresh_tokens, my_domain, run_as, hub_id_field, currencies (given: multi-currency, the first
+    is the default), currency, country, organization, seed ("firm", "empty" or {object: [row]}), missing (objects and
+    "Object.Field" the API user may not see), daily_calls, session_s, page_size, duplicate_rule (off, alert, block).
     """
 
     name = "salesforce"
@@ -105,6 +106,8 @@ class SalesforceFrame(Sandbox):
     def admit(self, request: Request, counts: str) -> Response | None:
         if counts in ("token", "public"):
             return None
+        if len(request.environ.get("REQUEST_URI", "")) > _LONGEST_ADDRESS:
+            raise ApiError("URI_TOO_LONG", "The address is too long", status=414)
         _refuse_version(request.path)
         self._refuse_session(request)
         if self.calls_left() <= 0:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -52,7 +53,7 @@ class OAuthCalls(SalesforceFrame):
             claims = jwt.decode(
                 assertion, self._public_key(), algorithms=["RS256"], options={"verify_exp": False, "verify_aud": False}
             )
-        except (jwt.InvalidTokenError, ValueError, TypeError):
+        except (jwt.InvalidTokenError, ValueError, TypeError, OSError):
             raise refusal("invalid_grant", "invalid assertion") from None
         if claims.get("iss") != self.client_id:
             raise refusal("invalid_client_id", "client identifier invalid")
@@ -69,7 +70,8 @@ class OAuthCalls(SalesforceFrame):
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
         from cryptography.x509 import load_pem_x509_certificate
 
-        pem = str(self.options.get("certificate", "")).encode()
+        given = str(self.options.get("certificate", ""))
+        pem = Path(given).read_bytes() if given and "-----BEGIN" not in given else given.encode()
         if b"BEGIN CERTIFICATE" in pem:
             return load_pem_x509_certificate(pem).public_key()
         return load_pem_public_key(pem)

@@ -94,6 +94,17 @@ def test_a_host_that_hangs_is_given_up(stand_in, monkeypatch):
         check(server)
 
 
+def test_a_restricted_lead_source_without_ours_is_left_empty(stand_in):
+    server = stand_in()
+    described = server.sandbox.full_schema["Opportunity"].describe()
+    for field in described["fields"]:
+        if field["name"] == "LeadSource":
+            field |= {"restrictedPicklist": True, "picklistValues": [{"value": "Web", "active": True}]}
+    server.sandbox.add_fault(path="*/Opportunity/describe", status=200, body=described)
+    assert "LeadSource" not in check(server).facts["fields"]["Opportunity"]
+    assert "LeadSource" in check(server).facts["fields"]["Opportunity"]
+
+
 def test_another_stage_may_be_set(stand_in):
     assert "“Proposal”" in text(check(stand_in(), deal_stage="Proposal"), "stage")
 

@@ -16,7 +16,7 @@ def test_a_value_cannot_leave_its_quotes(text):
 
 def test_a_statement():
     assert select(["Id", "Name"], "Account", ["A = 1", "B = 2 OR C = 3"], order="Id") == (
-        "SELECT Id, Name FROM Account WHERE (A = 1) AND (B = 2 OR C = 3) ORDER BY Id"
+        "SELECT Id, Name FROM Account WHERE A = 1 AND (B = 2 OR C = 3) ORDER BY Id"
     )
     assert select(["Id"], "Account", []) == "SELECT Id FROM Account"
 

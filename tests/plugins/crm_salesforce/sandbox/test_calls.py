@@ -107,6 +107,10 @@ def test_every_data_answer_counts_and_the_end_of_the_budget_is_403(stand_in):
     assert org("GET", "/limits").status_code == 200
 
 
+def test_an_address_has_at_most_16_kilobytes(org):
+    assert code(org.query(f"SELECT Id FROM Account WHERE Name = '{'x' * 16_500}'")) == (414, "URI_TOO_LONG")
+
+
 def test_a_body_must_be_json(org):
     answer = org("POST", "/sobjects/Account", data=b"Name=x", headers={"Content-Type": "text/plain"})
     assert code(answer) == (415, "UNSUPPORTED_MEDIA_TYPE")
