@@ -250,7 +250,10 @@ def applied_to_invoices(payment: Row) -> dict[str, Decimal]:
 
 
 def statement_line(kind: str, row: Row, home_currency: str) -> StatementLine:
-    """An invoice or a payment as reconciliation compares it."""
+    """An invoice or a payment as reconciliation compares it.
+
+    What is open is compared on the invoices only: a payment may also pay invoices that the hub knows nothing of.
+    """
     is_invoice = kind == "invoices"
     total = _amount(row.get("TotalAmt"))
     return StatementLine(
@@ -260,7 +263,7 @@ def statement_line(kind: str, row: Row, home_currency: str) -> StatementLine:
         currency=currency_of(row, home_currency),
         total=total,
         tax=_amount((row.get("TxnTaxDetail") or {}).get("TotalTax")),
-        open=_amount(row.get("Balance" if is_invoice else "UnappliedAmt")),
+        open=_amount(row.get("Balance")) if is_invoice else None,
         label=str((row.get("CustomerRef") or {}).get("name", "")),
         voided=is_voided(row),
     )

@@ -500,7 +500,7 @@ def test_a_statement_holds_every_document_of_the_period(gb):
     )
     assert (lines["0"].currency, lines["0"].label, lines["2"].voided) == ("GBP", "Acme", True)
     (payment,) = gb.connector.statement("payments", None, None)
-    assert (payment.number, payment.total, payment.open) == ("W-7", Decimal("20.00"), Decimal("0.00"))
+    assert (payment.number, payment.total, payment.open) == ("W-7", Decimal("20.00"), None)
 
 
 # Webhooks -------------------------------------------------------------------------------------------------------------
