@@ -79,8 +79,13 @@ def _version(row: Row) -> str | None:
 
 
 def _create(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> list[Outcome]:
-    accounts = resolve_accounts(client, facts, sendings)
-    ready = [sending for sending in sendings if sending.ref in accounts.ids]
+    """Create what is not there yet. What an earlier call of ours created is left as it is: sales may have moved on,
+    and an upsert would put their opportunity back to its first stage."""
+    existing = _existing(client, facts, sendings)
+    there = [Outcome(ref, Status.CREATED, remote_id=id) for ref, id in existing.items()]
+    missing = [sending for sending in sendings if sending.ref not in existing]
+    accounts = resolve_accounts(client, facts, missing)
+    ready = [sending for sending in missing if sending.ref in accounts.ids]
     ready.sort(key=lambda sending: accounts.ids[sending.ref])  # children of one account side by side: fewer locks
 
     def row_of(sending: Sending) -> Row:
@@ -91,7 +96,21 @@ def _create(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending])
         outcomes = _send(ready, row_of, lambda rows: client.upsert_rows("Opportunity", KEY_FIELD, rows))
     else:
         outcomes = _send(ready, row_of, client.create_rows)
-    return [*accounts.outcomes.values(), *outcomes]
+    return [*there, *accounts.outcomes.values(), *outcomes]
+
+
+def _existing(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> dict[str, str]:
+    """Ids, by ref, of opportunities that carry our key in its field."""
+    if not facts.has("Opportunity", KEY_FIELD):
+        return {}
+    keys = {str(sending.body[KEY_FIELD]): sending.ref for sending in sendings if KEY_FIELD in sending.body}
+    return {
+        keys[row[KEY_FIELD]]: row["Id"]
+        for piece in in_pieces(sorted(keys))
+        for page in client.query(select(["Id", KEY_FIELD], "Opportunity", [escaped(f"{KEY_FIELD} IN {{}}", piece)]))
+        for row in page.rows
+        if row[KEY_FIELD] in keys
+    }
 
 
 def _update(client: SalesforceClient, sendings: Sequence[Sending]) -> list[Outcome]:
