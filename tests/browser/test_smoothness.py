@@ -163,6 +163,29 @@ def test_a_form_is_sent_once_however_often_it_is_submitted(page, address):
     assert len(posts) == 1
 
 
+def test_a_connection_is_tested_in_place(page, address):
+    page.goto(f"{address}/sample/connection_account")
+    page.evaluate("document.querySelector('h1').dataset.kept = 'yes'")
+    page.get_by_label("Client id").fill("ABC")
+
+    with page.expect_request(lambda request: request.method == "POST") as request:
+        page.get_by_role("button", name="Test connection").click()
+    page.wait_for_function("document.querySelector('#setup [data-sent]') === null")
+
+    assert 'name="action"' in request.value.post_data or "action=test" in request.value.post_data
+    assert page.locator("h1").get_attribute("data-kept") == "yes"
+    assert "Company id must be digits only" in page.evaluate("document.activeElement.innerText")
+
+
+def test_a_run_that_is_under_way_is_looked_at_again(page, address):
+    page.goto(f"{address}/sample/run_running")
+
+    with page.expect_request("**/runs/*") as request:
+        pass  # within the time-out of the page, without a click
+
+    assert request.value.headers["hx-request"] == "true"
+
+
 def test_a_refused_form_gets_the_focus_at_its_summary(page, address):
     page.goto(f"{address}/sample/connection_account")
 

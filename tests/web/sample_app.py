@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 from flask import Flask, g, render_template, request
@@ -61,7 +62,7 @@ PARTNER_PAGES = {
 }
 
 POLICY = (
-    "default-src 'self'; script-src 'self' 'nonce-sample'; img-src 'self' data:; frame-ancestors 'none'; "
+    "default-src 'self'; script-src 'self' 'nonce-%s'; img-src 'self' data:; frame-ancestors 'none'; "
     "form-action 'self'; base-uri 'none'"
 )
 
@@ -76,7 +77,7 @@ def build_app() -> Flask:
         for endpoint, rule in pages.items():
             app.add_url_rule(rule, f"{blueprint}.{endpoint}", _page, methods=["GET", "POST"])
     app.add_url_rule("/sample/<name>", "sample", _sample, methods=["GET", "POST"])
-    app.before_request(_fix_the_clock)
+    app.before_request(_begin)
     app.after_request(_set_policy)
     return app
 
@@ -84,7 +85,7 @@ def build_app() -> Flask:
 def _sample(name):
     template, context = SAMPLES[name]
     look = {key: request.args[key] for key in ("theme", "direction") if key in request.args}
-    return render_template(template, **{**context, **look, "csp_nonce": "sample"})
+    return render_template(template, **{**context, **look, "csp_nonce": g.csp_nonce})
 
 
 def _page(**values):
@@ -93,10 +94,11 @@ def _page(**values):
     return _sample(name) if name in SAMPLES else ("", 204)
 
 
-def _fix_the_clock():
+def _begin():
     g.now = NOW
+    g.csp_nonce = secrets.token_urlsafe(16)  # htmx drops a part that comes with the nonce of an earlier answer
 
 
 def _set_policy(response):
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Content-Security-Policy"] = POLICY % g.csp_nonce
     return response

@@ -537,6 +537,10 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             actions=[button("Retry what failed", "refresh", style="primary")],
         ),
     ),
+    "run_running": (
+        "pages/run.html",
+        frame(active="Sync runs", run={**RUNS[2], "error": "", "remedy": ""}, records=[], filters=EMPTY_FILTERS),
+    ),
     "run_failed": (
         "pages/run.html",
         frame(
