@@ -237,8 +237,11 @@ def open_connection(hub: Hub, connection_id: UUID) -> Opened:
     """Make the connector of a connection, with its present settings and facts. Not for use by two threads at once."""
     with hub.read() as session:
         connection = get_connection(session, connection_id)
+        # A kind whose plugin is disabled is not known now: its streams rest, nothing of them is lost.
         subscriptions = session.scalars(
-            select(Subscription).where(Subscription.connection_id == connection_id).order_by(Subscription.position)
+            select(Subscription)
+            .where(Subscription.connection_id == connection_id, Subscription.kind.in_(list(hub.kinds)))
+            .order_by(Subscription.position)
         ).all()
     _, kind = hub.connector_class(connection.connector)
     given = hub.cipher.decrypt(connection.settings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from hub.sync.connector import Change, Missing, RemoteRef, Status, Stream
 from hub.sync.matching import match_changes, open_case
 from hub.sync.models import Attempt, Hint
 from hub.sync.runs import Item
+from hub.sync.settle import pause
 
 
 @dataclass
@@ -259,13 +261,15 @@ def _wait(session: Session, opened: Opened, arrival: Arrival) -> Item:
     return _item(arrival, Status.DEFERRED, f"It waits for {arrival.missing[0].kind} {arrival.missing[0].remote_id}.")
 
 
-def leave_hint(session: Session, connection_id: UUID, kind: str, remote_id: str, reason: str) -> None:
-    """Remember to look at a remote record (again); once is enough."""
+def leave_hint(
+    session: Session, connection_id: UUID, kind: str, remote_id: str, reason: str, *, due_at: datetime | None = None
+) -> None:
+    """Remember to look at a remote record (again); once is enough. due_at: not before."""
     known = session.scalar(
         select(Hint).where(Hint.connection_id == connection_id, Hint.kind == kind, Hint.remote_id == remote_id)
     )
     if known is None:
-        session.add(Hint(connection_id=connection_id, kind=kind, remote_id=remote_id, reason=reason))
+        session.add(Hint(connection_id=connection_id, kind=kind, remote_id=remote_id, reason=reason, due_at=due_at))
         session.flush()
 
 
@@ -283,7 +287,7 @@ def _in_savepoint(
             return [item]
     except HubError as failure:
         change = arrival.change
-        leave_hint(session, opened.id, change.kind, change.remote_id, str(failure))
+        leave_hint(session, opened.id, change.kind, change.remote_id, str(failure), due_at=pause(1))
         fields = getattr(failure, "fields", {})
         return [_item(arrival, Status.REJECTED, str(failure), field=next(iter(fields), ""))]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -20,7 +22,6 @@ from hub.core.errors import (
     ConnectorError,
     HubError,
     QuotaSpent,
-    TemporaryFailure,
 )
 from hub.core.outbox import upsert
 from hub.sync.connections import Opened, hold
@@ -46,14 +47,21 @@ class LeaseLost(HubError):
 
 def pull(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], full: bool, until: float) -> None:
     """Read what changed over there, parents first. What goes wrong in one stream stops the others only if it must."""
+    if run.trigger == "manual":
+        # A person who asks for a run asks for now: what was put off before is looked at whatever its pause.
+        _each(hub, opened, run, kinds, until, partial(work_hints, every=True))
+    _each(hub, opened, run, kinds, until, partial(pull_stream, full=full))
+    for _ in range(2):  # twice, because a child may have been put off until its parent is there
+        _each(hub, opened, run, kinds, until, work_hints)
+
+
+def _each(hub: Hub, opened: Opened, run: RunLog, kinds: Sequence[str], until: float, work: Callable[..., None]) -> None:
+    """Do one thing for every stream, until something stops the run."""
     for kind in kinds:
         if run.failure or run.resumes_at or time.monotonic() > until:
             return
-        _guarded(hub, opened, run, lambda kind=kind: pull_stream(hub, opened, opened.stream(kind), run, full=full))
-    for _ in range(2):  # a child may wait for a parent of a stream that comes before it
-        for kind in kinds:
-            if not (run.failure or run.resumes_at):
-                _guarded(hub, opened, run, lambda kind=kind: work_hints(hub, opened, opened.stream(kind), run))
+        with _said(hub, opened, run):
+            work(hub, opened, opened.stream(kind), run)
 
 
 def pull_stream(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, full: bool = False) -> None:
@@ -69,21 +77,18 @@ def pull_stream(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, full: 
         _leave(hub, opened.id, stream.kind, fence)
 
 
-def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog) -> None:
-    """Look again at remote records that something pointed to."""
+def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: bool = False) -> None:
+    """Look again at remote records that something pointed to; every: also those whose pause is not over."""
+    query = select(Hint.id, Hint.remote_id).where(Hint.connection_id == opened.id, Hint.kind == stream.kind)
+    if not every:
+        query = query.where(or_(Hint.due_at.is_(None), Hint.due_at <= clock.now()))
     with hub.read() as session:
-        due = session.execute(
-            select(Hint.id, Hint.remote_id)
-            .where(Hint.connection_id == opened.id, Hint.kind == stream.kind)
-            .where(or_(Hint.due_at.is_(None), Hint.due_at <= clock.now()))
-            .order_by(Hint.created_at)
-            .limit(HINTS_AT_ONCE)
-        ).all()
+        due = session.execute(query.order_by(Hint.created_at).limit(HINTS_AT_ONCE)).all()
     if not due:
         return
     page = opened.connector.fetch(stream.kind, [row.remote_id for row in due])
 
-    def work(session: Session) -> None:
+    def work(session: Session) -> list[Item]:
         # Taken out first: whatever has to be looked at once more leaves its hint anew, with a pause that grows.
         failures = {hint.remote_id: hint.failures for hint in session.scalars(select(Hint).where(_ids(due)))}
         session.execute(delete(Hint).where(_ids(due)))
@@ -94,9 +99,11 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog) -> None:
         for hint in again:
             hint.failures = failures[hint.remote_id] + 1
             hint.due_at = pause(hint.failures)
-        run.count(session, items + _refusals(stream, page))
+        items += _refusals(stream, page)
+        run.count_arrived(session, items)
+        return items
 
-    hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id)
+    run.postpone(hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id))
 
 
 def _save_page(hub: Hub, opened: Opened, stream: Stream, page: Page, fence: int, run: RunLog) -> None:
@@ -105,7 +112,7 @@ def _save_page(hub: Hub, opened: Opened, stream: Stream, page: Page, fence: int,
     for position, changes in enumerate(slices):
         is_last = position + 1 == len(slices)
 
-        def work(session: Session, changes: Sequence[Change] = changes, is_last: bool = is_last) -> None:
+        def work(session: Session, changes: Sequence[Change] = changes, is_last: bool = is_last) -> list[Item]:
             cursor = _mine(session, opened.id, stream.kind, fence)
             items = merge(session, opened, stream, changes)
             if is_last:
@@ -113,9 +120,10 @@ def _save_page(hub: Hub, opened: Opened, stream: Stream, page: Page, fence: int,
                 if page.cursor is not None:
                     cursor.cursor = page.cursor
             cursor.lease_until = clock.now() + timedelta(seconds=PULL_LEASE_S)
-            run.count(session, items)
+            run.count_arrived(session, items)
+            return items
 
-        hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id)
+        run.postpone(hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id))
 
 
 def _slices(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
@@ -140,10 +148,11 @@ def _refusals(stream: Stream, page: Page) -> list[Item]:
     ]
 
 
-def _guarded(hub: Hub, opened: Opened, run: RunLog, work: object) -> None:
-    """Run one stream's work; say in the run what stopped it."""
+@contextmanager
+def _said(hub: Hub, opened: Opened, run: RunLog) -> Iterator[None]:
+    """Say in the run what stopped a stream, and whether the connection is to blame."""
     try:
-        work()  # type: ignore[operator]
+        yield
     except LeaseLost:
         log.info("another worker has taken the stream over", connection=opened.name)
     except ConfigurationFailure as failure:
@@ -152,8 +161,6 @@ def _guarded(hub: Hub, opened: Opened, run: RunLog, work: object) -> None:
     except QuotaSpent as failure:
         run.resumes_at = failure.resets_at or pause(6)
         run.notice = str(failure)
-    except TemporaryFailure as failure:
-        run.failure = str(failure)
     except ConnectorError as failure:
         run.failure = str(failure)
     except HubError:

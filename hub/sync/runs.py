@@ -91,6 +91,8 @@ class RunLog:
     resumes_at: datetime | None = None
     waiting: dict[UUID, Item] = field(default_factory=dict)
     """Links that were put to sleep until their parent is there; a wait that ends within the run is no result."""
+    postponed: dict[tuple[str, str | None], Item] = field(default_factory=dict)
+    """Changes that wait for another record, likewise, by stream and remote id."""
 
     def open(self) -> None:
         """Write the row now."""
@@ -115,11 +117,22 @@ class RunLog:
         )
         session.execute(insert(RunItem), [self._row(item) for item in items])
 
+    def count_arrived(self, session: Session, items: Sequence[Item]) -> None:
+        """As `count`, for changes coming in: those put off are counted at the end, if they are put off still."""
+        self.count(session, [item for item in items if item.status != Status.DEFERRED])
+
+    def postpone(self, items: Sequence[Item]) -> None:
+        """After the transaction of `count_arrived`: remember what was put off, forget what has come."""
+        for item in items:
+            self.postponed.pop((item.kind, item.remote_id), None)
+            if item.status == Status.DEFERRED:
+                self.postponed[(item.kind, item.remote_id)] = item
+
     def finish(self) -> RunSummary:
         """Close the run with the status its counts deserve."""
 
         def work(session: Session) -> RunSummary:
-            self.count(session, self._still_waiting(session))
+            self.count(session, [*self._still_waiting(session), *self.postponed.values()])
             run = session.get(Run, self.id, with_for_update=True)
             if run is None:
                 return RunSummary(None, self.opened.name, "success", "", _no_counts(), 0, self.started_at, clock.now())

@@ -11,7 +11,7 @@ from hub.core.clients.service import change_client, create_client
 from hub.core.invoicing.service import get_invoice
 from hub.core.outbox import Link
 from hub.core.payments.models import Payment
-from hub.sdk import Change, Page, Refused
+from hub.sdk import Change, Page, Refused, RemoteRef
 from hub.sync.cycle import run_connection
 from hub.sync.matching import open_cases, settle_case
 from hub.sync.models import StreamCursor
@@ -206,3 +206,30 @@ def test_a_merge_over_there_redirects_the_link(hub, firm, books, remote):
     run_connection(hub, books, direction="pull")
 
     assert all_of(hub, Link)[0].remote_id == "c8"
+
+
+def test_a_child_that_arrives_before_its_parent_is_counted_once(hub, invoice_for, books, remote):
+    invoice = invoice_for("Acme Ltd")
+    run_connection(hub, books)
+    waiting = payment("p1", client="c1", invoice="i1", amount="96.00")
+    values = {**waiting.values, "client_id": RemoteRef("clients", "c7")}
+    remote.pages.append(Page((Change("payments", "p1", values, label="p1"),), None))
+    show(remote, client_change("c7", "Globex"))  # read after the payment was put off, when its hint is worked
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["read"] == 2
+    assert run.counts["created"] == 2
+    assert invoice.total == Decimal("96.00")
+
+
+def test_what_a_rule_refuses_is_rejected_once_a_run_and_looked_at_again_in_the_next(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex", address={"country": "Atlantis"}))
+    first = run_connection(hub, books, direction="pull")
+    remote.pages[0] = Page((client_change("c7", "Globex", address={"country": "GR"}),), None)
+
+    second = run_connection(hub, books, direction="pull")
+
+    assert (first.counts["rejected"], first.counts["read"]) == (1, 1)
+    assert "Atlantis" in first.headline
+    assert second.counts["created"] == second.counts["read"] == 1
