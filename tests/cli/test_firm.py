@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+A_FIRM = ("--name", "A", "--country", "GB", "--currency", "GBP")
+
 
 def test_the_very_first_command_makes_the_data_directory_and_the_tables(hub):
     answer = hub("company", "set", "--name", "SiP Ltd", "--country", "GB", "--currency", "GBP")
@@ -32,7 +34,7 @@ def test_setting_a_company_again_changes_only_what_is_given(hub):
             1,
             "“Mars” is not a time zone.",
         ),
-        (["--name", "A", "--country", "GB", "--currency", "GBP", "--tax-rate", "x"], 2, "“x” is not a number"),
+        ([*A_FIRM, "--tax-rate", "x"], 2, "“x” is not a number"),
         (["--country", "GB"], 2, "Missing option '--name'"),
     ],
 )
