@@ -115,8 +115,8 @@ class Hub:
 
     def limiter(self, connection: Connection, kind: type[Connector]) -> Limiter:
         """The call budget of a connection's remote account, shared by all workers."""
-        account = f"{connection.connector}:{connection.account_id or connection.id}"
-        return Limiter(self.redis, account, kind.limits, workers=self.settings.workers)
+        # An account is connected once, so the connection stands for it, also before a check has named it.
+        return Limiter(self.redis, str(connection.id), kind.limits, workers=self.settings.workers)
 
     def close(self) -> None:
         """Give connections back."""
