@@ -284,7 +284,7 @@ class Sandbox(ABC):
         with self.lock:
             self._faults.clear()
             self._start({"state": self.first_state()})
-            self._save()
+            self.save()
 
     def serve(self, port: int = 0, host: str = "127.0.0.1") -> SandboxServer:
         """Start serving in threads of this process; port 0 takes a free one. Raises SetupError if the port is taken."""
@@ -309,7 +309,8 @@ class Sandbox(ABC):
                 f"{self.state_file} is not a sandbox's state file. Move it away to start afresh."
             ) from error
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write everything to the state file, if there is one; calls and actions do so by themselves."""
         self._unsaved = False
         if self.state_file is None:
             return
@@ -371,7 +372,7 @@ class Sandbox(ABC):
                 return self.finish(request, self._answer(request))
             finally:
                 if self._unsaved:
-                    self._save()
+                    self.save()
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -411,7 +412,7 @@ class Sandbox(ABC):
                 return json_response({"error": str(refused)}, 422)
             finally:
                 if self._unsaved:
-                    self._save()
+                    self.save()
 
     def _controlled(self, method: str, name: str, body: Any) -> Any:
         match method, name:

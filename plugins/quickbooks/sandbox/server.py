@@ -1,10 +1,9 @@
-"""The stand-in's HTTP face: paths, credentials, limits, repeats of a request, and what the company's users do."""
+"""The stand-in's HTTP face: paths, credentials, limits, and repeats of a request."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,22 +12,21 @@ from xml.sax.saxutils import escape
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
-from hub.testing.sandbox import ActionRefused, Sandbox, action, from_json, json_response, route
+from hub.testing.sandbox import from_json, json_response, route
 from plugins.quickbooks.sandbox import faults, query, seed
-from plugins.quickbooks.sandbox.books import Books, Entity
-from plugins.quickbooks.sandbox.documents import Sales
+from plugins.quickbooks.sandbox.books import Entity
 from plugins.quickbooks.sandbox.faults import VendorFault
-from plugins.quickbooks.sandbox.names import PEOPLE, write_item, write_person
-from plugins.quickbooks.sandbox.payments import Payments
+from plugins.quickbooks.sandbox.names import PEOPLE
 from plugins.quickbooks.sandbox.throttle import Throttle
 from plugins.quickbooks.sandbox.tokens import (
     CLIENT_ID,
     CLIENT_SECRET,
-    FIRST_REFRESH_TOKEN,
     Tokens,
     check_app,
     discovery_document,
 )
+from plugins.quickbooks.sandbox.users import Company
+from plugins.quickbooks.sandbox.writing import write_entity
 
 COMPANY = "/v3/company/<realm>"
 WRITABLE = {kind.lower(): kind for kind in (*PEOPLE, "Item", *seed.DOCUMENTS)}
@@ -52,7 +50,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-class QuickBooksSandbox(Sandbox):
+class QuickBooksSandbox(Company):
     """QuickBooks Online for one company.
 
     Options: country, currency (default: the country's), multicurrency, company, realm_id; using_sales_tax,
@@ -66,9 +64,9 @@ class QuickBooksSandbox(Sandbox):
         unknown = sorted(set(options) - set(DEFAULTS))
         if unknown:
             raise TypeError(f"unknown option {unknown[0]!r}; there are: {', '.join(DEFAULTS)}")
-        options = DEFAULTS | {name: value for name, value in options.items() if value is not None}
+        options = DEFAULTS | {name: _typed(name, value) for name, value in options.items() if value is not None}
         self._throttle = Throttle(options)
-        super().__init__(state_file=state_file, latency_s=latency_s, **options)
+        super().__init__(state_file=state_file, latency_s=float(latency_s), **options)
 
     def first_state(self) -> dict[str, Any]:
         state = seed.first_state(
@@ -83,11 +81,15 @@ class QuickBooksSandbox(Sandbox):
         return state
 
     def settings(self, url: str) -> dict[str, Any]:
+        """Settings with a refresh token that nobody has used yet, at each call."""
+        with self.lock:
+            refresh_token = self._tokens().grant()
+            self.save()
         return {
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "realm_id": self.state["realm_id"],
-            "refresh_token": FIRST_REFRESH_TOKEN,
+            "refresh_token": refresh_token,
             "environment": "sandbox",
             "base_url": url,
             "discovery_url": f"{url}/.well-known/openid_sandbox_configuration",
@@ -126,12 +128,6 @@ class QuickBooksSandbox(Sandbox):
 
     def _timed(self, answer: dict[str, Any]) -> Response:
         return json_response({**answer, "time": self._books().stamp()})
-
-    def _books(self) -> Books:
-        return Books(self.state, self.now, self.record)
-
-    def _tokens(self) -> Tokens:
-        return Tokens(self.state["tokens"], self.now())
 
     # OAuth -----------------------------------------------------------------------------------------------------------
 
@@ -304,159 +300,20 @@ class QuickBooksSandbox(Sandbox):
         answers = self.state["answers"]
         if key and key in answers:
             return deepcopy(answers[key])
-        answer = {kind: self._write(kind, operation, body, "api", key, may_repeat_number=may_repeat_number)}
+        written = write_entity(
+            self._books(),
+            self.options,
+            kind,
+            operation,
+            body,
+            actor="api",
+            key=key,
+            may_repeat_number=may_repeat_number,
+        )
+        answer = {kind: written}
         if key:
             answers[key] = deepcopy(answer)
         return answer
-
-    def _write(
-        self, kind: str, operation: str, body: Entity, actor: str, key: str = "", *, may_repeat_number: bool = False
-    ) -> Entity:
-        books = self._books()
-        body = deepcopy(body)
-        if operation == "update" and "Id" not in body:
-            raise faults.missing("Id")
-        match kind, operation:
-            case (("Invoice" | "CreditMemo"), "delete"):
-                return Sales(books, self.options).delete(kind, body, actor=actor, key=key)
-            case (("Invoice" | "CreditMemo"), "void"):
-                return Sales(books, self.options).void(kind, body, actor=actor, key=key)
-            case "Payment", "delete":
-                return Payments(books).delete(body, actor=actor, key=key)
-            case "Payment", "void":
-                return Payments(books).void(body, actor=actor, key=key)
-            case _, ("" | "create" | "update"):
-                pass
-            case _:
-                raise faults.unsupported(f"Operation {operation} is not supported for {kind}")
-        if kind in PEOPLE:
-            return write_person(books, kind, body, actor=actor, key=key)
-        if kind == "Item":
-            return write_item(books, body, actor=actor, key=key)
-        if kind == "Payment":
-            return Payments(books).write(body, actor=actor, key=key)
-        return Sales(books, self.options).write(kind, body, actor=actor, key=key, may_repeat_number=may_repeat_number)
-
-    # What the company's users do -------------------------------------------------------------------------------------
-
-    @action
-    def pay_invoice(
-        self, number: str = "", id: str = "", amount: Any = None, on: str | None = None, reference: str = ""
-    ) -> Entity:
-        """Receive a payment for an invoice, by its number or id: all that is open, or an amount."""
-        invoice = self._invoice(number, id)
-        paid = _decimal(amount) if amount is not None else invoice["Balance"]
-        applied = min(paid, invoice["Balance"])
-        line = {"Amount": applied, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}
-        body: Entity = {"CustomerRef": invoice["CustomerRef"], "CurrencyRef": invoice["CurrencyRef"], "TotalAmt": paid}
-        body |= {"Line": [line] if applied else [], "PaymentRefNum": reference}
-        return self._as_user("Payment", "create", body | ({"TxnDate": on} if on else {}))
-
-    @action
-    def receive_payment(self, customer_id: str, amount: Any, on: str | None = None, reference: str = "") -> Entity:
-        """Receive money from a customer for no invoice in particular: it is the customer's credit."""
-        body: Entity = {"CustomerRef": {"value": customer_id}, "TotalAmt": _decimal(amount), "PaymentRefNum": reference}
-        body["CurrencyRef"] = self._existing("Customer", customer_id)["CurrencyRef"]
-        return self._as_user("Payment", "create", body | ({"TxnDate": on} if on else {}))
-
-    @action
-    def delete_payment(self, id: str) -> Entity:
-        """Delete a payment; its invoices are open again."""
-        payment = self._existing("Payment", id)
-        return self._as_user("Payment", "delete", {"Id": id, "SyncToken": payment["SyncToken"]})
-
-    @action
-    def edit_invoice(self, number: str = "", id: str = "", **values: Any) -> Entity:
-        """Change an invoice's fields, in the API's own names."""
-        return self._edit("Invoice", self._invoice(number, id), values)
-
-    @action
-    def void_invoice(self, number: str = "", id: str = "") -> Entity:
-        """Void an invoice."""
-        invoice = self._invoice(number, id)
-        return self._as_user("Invoice", "void", {"Id": invoice["Id"], "SyncToken": invoice["SyncToken"]})
-
-    @action
-    def delete_invoice(self, number: str = "", id: str = "") -> Entity:
-        """Delete an invoice."""
-        invoice = self._invoice(number, id)
-        return self._as_user("Invoice", "delete", {"Id": invoice["Id"], "SyncToken": invoice["SyncToken"]})
-
-    @action
-    def create_invoice(self, **values: Any) -> Entity:
-        """Enter an invoice by hand, in the API's own field names."""
-        return self._as_user("Invoice", "create", values)
-
-    @action
-    def create_customer(self, DisplayName: str, **values: Any) -> Entity:
-        """Enter a customer by hand, in the API's own field names."""
-        return self._as_user("Customer", "create", {"DisplayName": DisplayName, **values})
-
-    @action
-    def create_vendor(self, DisplayName: str, **values: Any) -> Entity:
-        """Enter a vendor: it takes a name from the same pool as the customers."""
-        return self._as_user("Vendor", "create", {"DisplayName": DisplayName, **values})
-
-    @action
-    def edit_customer(self, id: str, **values: Any) -> Entity:
-        """Change a customer's fields, in the API's own names."""
-        return self._edit("Customer", self._existing("Customer", id), values)
-
-    @action
-    def deactivate_customer(self, id: str) -> Entity:
-        """Make a customer inactive: its name is free again."""
-        return self._edit("Customer", self._existing("Customer", id), {"Active": False})
-
-    @action
-    def create_item(self, Name: str, **values: Any) -> Entity:
-        """Enter an item; its income account is the first one unless named."""
-        income = next(each for each in self._books().all("Account") if each["AccountType"] == "Income")
-        return self._as_user("Item", "create", {"Name": Name, "IncomeAccountRef": {"value": income["Id"]}, **values})
-
-    @action
-    def close_books(self, until: str) -> dict[str, str]:
-        """Close the books up to a date, that day included; an empty text opens them."""
-        self.state["closed_until"] = until
-        self.record("close_books", "Preferences", "1", actor="user")
-        return {"closed_until": until}
-
-    @action
-    def disconnect(self) -> dict[str, bool]:
-        """Disconnect the app: all its tokens are worthless."""
-        self._tokens().revoke()
-        self.changed()
-        return {"disconnected": True}
-
-    @action
-    def expire_tokens(self) -> dict[str, bool]:
-        """Let all access tokens expire; refresh tokens stay valid."""
-        self._tokens().expire_access()
-        self.changed()
-        return {"expired": True}
-
-    def _edit(self, kind: str, entity: Entity, values: dict[str, Any]) -> Entity:
-        names = {"Id": entity["Id"], "SyncToken": entity["SyncToken"], "sparse": True}
-        return self._as_user(kind, "update", {**values, **names})
-
-    def _as_user(self, kind: str, operation: str, body: Entity) -> Entity:
-        try:
-            return self._write(kind, operation, body, "user")
-        except VendorFault as fault:
-            raise ActionRefused(fault.detail or fault.message) from fault
-
-    def _invoice(self, number: str, id: str) -> Entity:
-        if id:
-            return self._existing("Invoice", id)
-        for invoice in self._books().all("Invoice"):
-            if number and invoice.get("DocNumber") == number:
-                return invoice
-        raise ActionRefused(f"There is no invoice with the number {number!r}.")
-
-    def _existing(self, kind: str, id: str) -> Entity:
-        try:
-            return self._books().get(kind, id)
-        except VendorFault as fault:
-            raise ActionRefused(f"There is no {kind} with the id {id!r}.") from fault
 
 
 def _kind(resource: str, kinds: dict[str, str]) -> str:
@@ -465,8 +322,11 @@ def _kind(resource: str, kinds: dict[str, str]) -> str:
     return kinds[resource]
 
 
-def _decimal(value: Any) -> Decimal:
-    try:
-        return Decimal(str(value))
-    except ArithmeticError as error:
-        raise ActionRefused(f"{value!r} is no amount.") from error
+def _typed(name: str, value: Any) -> Any:
+    """An option as its default is, also when it comes from a command line as a text. Raises ValueError."""
+    default = DEFAULTS[name]
+    if isinstance(default, bool) and isinstance(value, str):
+        if value.lower() not in {"true", "false", "yes", "no", "1", "0"}:
+            raise ValueError(f"{name} is yes or no, not {value!r}")
+        return value.lower() in {"true", "yes", "1"}
+    return int(value) if type(default) is int else value

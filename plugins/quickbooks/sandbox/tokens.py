@@ -43,6 +43,12 @@ class Tokens:
         """Make the refresh token that the connection settings name valid."""
         self._state["refresh"][FIRST_REFRESH_TOKEN] = self._until(REFRESH_LIFE_S)
 
+    def grant(self) -> str:
+        """A refresh token for a new connection, as the developer portal's playground hands one out."""
+        if FIRST_REFRESH_TOKEN in self._state["refresh"]:
+            return FIRST_REFRESH_TOKEN
+        return str(self._issue()["refresh_token"])
+
     def valid(self, header: str) -> bool:
         """Is this Authorization header that of a living access token?"""
         kind, _, token = header.partition(" ")

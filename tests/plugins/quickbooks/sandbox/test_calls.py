@@ -7,7 +7,7 @@ import requests
 
 from hub.testing.sandbox import from_json
 from plugins.quickbooks.sandbox.tokens import FIRST_REFRESH_TOKEN
-from tests.plugins.quickbooks.books import BASIC, codes
+from tests.plugins.quickbooks.books import BASIC, codes, company
 
 
 def gateway_code(answer):
@@ -34,6 +34,25 @@ def test_a_refresh_hands_out_the_next_refresh_token(open_books):
     assert answer["expires_in"] == 3600
     assert caller.refresh(answer["refresh_token"]).status_code == 200
     assert caller.refresh(current).status_code == 400
+
+
+def test_each_new_connection_gets_a_refresh_token_of_its_own(us):
+    given = us.server.settings["refresh_token"]
+    assert given != us.server.settings["refresh_token"]
+    assert us.refresh(given).status_code == 200
+
+
+@pytest.mark.parametrize(("text", "value"), [("yes", True), ("false", False)])
+def test_options_of_a_command_line_are_texts(text, value):
+    sandbox = company(country="gb", multicurrency=text, calls_per_minute="7", currency=None)
+    assert (sandbox.state["multicurrency"], sandbox.options["calls_per_minute"]) == (value, 7)
+    assert (sandbox.state["country"], sandbox.state["currency"]) == ("GB", "GBP")
+
+
+@pytest.mark.parametrize("options", [{"multicurrency": "perhaps"}, {"calls_per_minute": "many"}, {"colour": "blue"}])
+def test_a_wrong_option_is_refused(options):
+    with pytest.raises((TypeError, ValueError)):
+        company(**options)
 
 
 def test_a_wrong_secret_is_an_invalid_client(us):
