@@ -23,7 +23,7 @@ def record_kinds() -> Sequence[Any]:
 
 @hookimpl
 def permissions() -> Sequence[Any]:
-    from plugins.partner_portal.permissions import PERMISSIONS
+    from plugins.partner_portal.access import PERMISSIONS
 
     return PERMISSIONS
 
@@ -45,8 +45,7 @@ def page_blueprints() -> Sequence[Any]:
 @hookimpl
 def navigation() -> Sequence[Any]:
     from hub.sdk.web import NavigationEntry
-
-    from plugins.partner_portal.permissions import REGISTER, REVIEW
+    from plugins.partner_portal.access import REGISTER, REVIEW
 
     return [
         NavigationEntry("Deals", "partner_portal.deals", "heart-handshake", REGISTER),
@@ -56,7 +55,7 @@ def navigation() -> Sequence[Any]:
 
 @hookimpl
 def commands() -> Sequence[Any]:
-    from plugins.partner_portal.commands import partner
+    from plugins.partner_portal.cli import partner
 
     return [partner]
 

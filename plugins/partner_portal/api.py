@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask.typing import ResponseReturnValue
-from hub.sdk.web import answer, answer_page, api_blueprint
+from flask import Response
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from hub.sdk.web import answer, answer_page, api_blueprint
 from plugins.partner_portal import service
+from plugins.partner_portal.access import REGISTER, REVIEW, my_partner
 from plugins.partner_portal.conflicts import customer_of
 from plugins.partner_portal.detection import precheck
 from plugins.partner_portal.models import Deal, ProductFamily
 from plugins.partner_portal.partners import programme
-from plugins.partner_portal.permissions import REGISTER, REVIEW, my_partner
 from plugins.partner_portal.presentation import own_view, review_view
 from plugins.partner_portal.rules import Role, State
 from plugins.partner_portal.schemas import (
@@ -50,7 +50,7 @@ products = api_blueprint(
 
 
 @deals.get("", permission=REGISTER, query=DealQuery, output=DealOutput, paged=True)
-def list_deals(query: dict[str, Any]) -> ResponseReturnValue:
+def list_deals(query: dict[str, Any]) -> Response:
     """Your deals, newest first. Filters: state, external_id, updated_after."""
     return answer_page(
         lambda session: _filtered(select(Deal).where(Deal.partner_id == my_partner(session).id), query),
@@ -60,19 +60,19 @@ def list_deals(query: dict[str, Any]) -> ResponseReturnValue:
 
 
 @deals.post("", permission=REGISTER, body=DealInput, output=DealOutput, status=201)
-def create_deal(body: dict[str, Any]) -> ResponseReturnValue:
+def create_deal(body: dict[str, Any]) -> Response:
     """Start a draft. It may be nearly empty, but what it says must have a sensible form."""
     return answer(lambda session: service.create_deal(session, my_partner(session), body), view=own_view)
 
 
 @deals.get("/<uuid:deal_id>", permission=REGISTER, output=DealOutput)
-def get_deal(deal_id: UUID) -> ResponseReturnValue:
+def get_deal(deal_id: UUID) -> Response:
     """One of your deals, with what you may do next and what stands in its way."""
     return answer(lambda session: _own(session, deal_id), view=own_view)
 
 
 @deals.patch("/<uuid:deal_id>", permission=REGISTER, body=DealInput, output=DealOutput)
-def change_deal(deal_id: UUID, body: dict[str, Any]) -> ResponseReturnValue:
+def change_deal(deal_id: UUID, body: dict[str, Any]) -> Response:
     """Change what is given (merge patch). `editable_fields` says what is open in the present state."""
     return answer(
         lambda session: service.change_deal(session, _own(session, deal_id), body),
@@ -82,7 +82,7 @@ def change_deal(deal_id: UUID, body: dict[str, Any]) -> ResponseReturnValue:
 
 
 @deals.delete("/<uuid:deal_id>", permission=REGISTER, status=204)
-def delete_draft(deal_id: UUID) -> ResponseReturnValue:
+def delete_deal(deal_id: UUID) -> Response:
     """Throw a draft away; anything else is withdrawn instead."""
     return answer(
         lambda session: service.delete_draft(session, _own(session, deal_id)),
@@ -90,8 +90,8 @@ def delete_draft(deal_id: UUID) -> ResponseReturnValue:
     )
 
 
-@deals.post("/<uuid:deal_id>/submit", permission=REGISTER, output=DealOutput, action=True)
-def submit(deal_id: UUID) -> ResponseReturnValue:
+@deals.post("/<uuid:deal_id>/submit", permission=REGISTER, output=DealOutput)
+def submit_deal(deal_id: UUID) -> Response:
     """Hand a draft in: from now on it has its place in line. 422 names everything that is missing or wrong."""
     return answer(
         lambda session: service.submit_deal(session, _own(session, deal_id)),
@@ -100,8 +100,8 @@ def submit(deal_id: UUID) -> ResponseReturnValue:
     )
 
 
-@deals.post("/<uuid:deal_id>/withdraw", permission=REGISTER, output=DealOutput, action=True)
-def withdraw(deal_id: UUID) -> ResponseReturnValue:
+@deals.post("/<uuid:deal_id>/withdraw", permission=REGISTER, output=DealOutput)
+def withdraw_deal(deal_id: UUID) -> Response:
     """Take a submitted deal back."""
     return answer(
         lambda session: service.withdraw_deal(session, _own(session, deal_id)),
@@ -110,8 +110,8 @@ def withdraw(deal_id: UUID) -> ResponseReturnValue:
     )
 
 
-@deals.post("/<uuid:deal_id>/close-won", permission=REGISTER, output=DealOutput, action=True)
-def close_won(deal_id: UUID) -> ResponseReturnValue:
+@deals.post("/<uuid:deal_id>/close-won", permission=REGISTER, output=DealOutput)
+def close_deal_won(deal_id: UUID) -> Response:
     """The customer signed."""
     return answer(
         lambda session: service.close_won(session, _own(session, deal_id), role=Role.PARTNER),
@@ -120,8 +120,8 @@ def close_won(deal_id: UUID) -> ResponseReturnValue:
     )
 
 
-@deals.post("/<uuid:deal_id>/close-lost", permission=REGISTER, body=LossInput, output=DealOutput, action=True)
-def close_lost(deal_id: UUID, body: dict[str, Any]) -> ResponseReturnValue:
+@deals.post("/<uuid:deal_id>/close-lost", permission=REGISTER, body=LossInput, output=DealOutput)
+def close_deal_lost(deal_id: UUID, body: dict[str, Any]) -> Response:
     """The customer went elsewhere; the customer is free for others."""
     return answer(
         lambda session: service.close_lost(session, _own(session, deal_id), role=Role.PARTNER, reason=body["reason"]),
@@ -131,13 +131,13 @@ def close_lost(deal_id: UUID, body: dict[str, Any]) -> ResponseReturnValue:
 
 
 @deals.post("/precheck", permission=REGISTER, body=PrecheckInput, output=PrecheckOutput)
-def check_customer(body: dict[str, Any]) -> ResponseReturnValue:
+def precheck_customer(body: dict[str, Any]) -> Response:
     """Is this customer free? clear, possible or taken; logged, and limited to 60 an hour."""
     return answer(lambda session: _prechecked(session, body))
 
 
 @products.get("", permission=REGISTER, output=FamilyOutput, paged=True)
-def list_families() -> ResponseReturnValue:
+def list_product_families() -> Response:
     """The product families that deals can name."""
     return answer_page(select(ProductFamily).where(ProductFamily.active), view=_family)
 
@@ -146,20 +146,20 @@ def list_families() -> ResponseReturnValue:
 
 
 @reviews.get("", permission=REVIEW, query=DealQuery, output=ReviewOutput, paged=True)
-def list_reviews(query: dict[str, Any]) -> ResponseReturnValue:
+def list_deal_reviews(query: dict[str, Any]) -> Response:
     """Every partner's deals that were submitted once. Filters: state, external_id, updated_after."""
     submitted = select(Deal).where(Deal.state != State.DRAFT.value)
     return answer_page(lambda session: _filtered(submitted, query), view=review_view, newest_first=True)
 
 
 @reviews.get("/<uuid:deal_id>", permission=REVIEW, output=ReviewOutput)
-def get_review(deal_id: UUID) -> ResponseReturnValue:
+def get_deal_review(deal_id: UUID) -> Response:
     """One deal with what stands in its way: who, why, and for which products."""
     return answer(lambda session: service.reviewed_deal(session, deal_id), view=review_view)
 
 
-@reviews.post("/<uuid:deal_id>/approve", permission=REVIEW, output=ReviewOutput, action=True)
-def approve(deal_id: UUID) -> ResponseReturnValue:
+@reviews.post("/<uuid:deal_id>/approve", permission=REVIEW, output=ReviewOutput)
+def approve_deal(deal_id: UUID) -> Response:
     """Protect the deal. 409 conflict-registered or duplicate-own while another stands in its way."""
     return answer(
         lambda session: service.approve_deal(session, service.reviewed_deal(session, deal_id, lock=True)),
@@ -168,8 +168,8 @@ def approve(deal_id: UUID) -> ResponseReturnValue:
     )
 
 
-@reviews.post("/<uuid:deal_id>/reject", permission=REVIEW, body=RejectInput, output=ReviewOutput, action=True)
-def reject(deal_id: UUID, body: dict[str, Any]) -> ResponseReturnValue:
+@reviews.post("/<uuid:deal_id>/reject", permission=REVIEW, body=RejectInput, output=ReviewOutput)
+def reject_deal(deal_id: UUID, body: dict[str, Any]) -> Response:
     """Turn the deal down, with a reason that the partner reads."""
     return answer(
         lambda session: service.reject_deal(session, service.reviewed_deal(session, deal_id, lock=True), **body),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from hub.sdk.tables import RecordKind
-
 from plugins.partner_portal.models import Deal, DealRecord
 from plugins.partner_portal.rules import State
 from plugins.partner_portal.service import load_deals

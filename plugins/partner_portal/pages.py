@@ -10,20 +10,20 @@ from uuid import UUID
 
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
-from hub.sdk.web import current_user, flash, page_blueprint, reading, redirect_to, render, transact
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from hub.sdk import RuleBroken
+from hub.sdk.web import current_user, flash, page_blueprint, reading, redirect_to, render, transact
 from plugins.partner_portal import page_contexts as contexts
 from plugins.partner_portal import service
+from plugins.partner_portal.access import REGISTER, REVIEW, my_partner
 from plugins.partner_portal.detection import precheck
 from plugins.partner_portal.models import Deal
 from plugins.partner_portal.partners import families, programme
-from plugins.partner_portal.permissions import REGISTER, REVIEW, my_partner
 from plugins.partner_portal.rules import LOSS_REASONS, Role
 
-pages = page_blueprint("partner_portal", __name__, prefix="/partner")
+pages = page_blueprint("partner_portal", __name__, prefix="/partner", templates="templates")
 
 _STEP_FIELDS = {
     1: (
@@ -115,9 +115,7 @@ def confirm_withdraw(deal_id: UUID) -> ResponseReturnValue:
 @pages.get("/deals/<uuid:deal_id>/won", permission=REGISTER)
 def close_won(deal_id: UUID) -> ResponseReturnValue:
     """Ask before a deal is closed as won."""
-    return _ask(
-        deal_id, "Close this deal as won?", "The customer signed. The deal cannot be opened again.", "Won", False
-    )
+    return _ask(deal_id, "Close this deal as won?", "It cannot be opened again.", "Won", danger=False)
 
 
 @pages.post("/deals/<uuid:deal_id>/won", permission=REGISTER)

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from hub.sdk import money_text
 from hub.sdk.tables import now
 from plugins.partner_portal.clock import Clock, clock_of, next_step
 from plugins.partner_portal.detection import Found, conflicts_of_deal, standings
@@ -102,7 +101,6 @@ def _values(session: Session, deal: Deal, role: Role) -> dict[str, Any]:
     own = role is Role.PARTNER
     return {
         **{name: getattr(deal, name) for name in (*_SHOWN, *FIELDS)},
-        "amount": None if deal.amount is None else _amount(deal),
         "partner_name": deal.partner.name,
         "allowed_actions": [action.value for action in allowed_actions(state, role)],
         "editable_fields": sorted(EDITABLE[state]) if own else [],
@@ -110,11 +108,6 @@ def _values(session: Session, deal: Deal, role: Role) -> dict[str, Any]:
         "next_step": next_step_of(deal) if own else "",
         "decision_due_at": _due(deal),
     }
-
-
-def _amount(deal: Deal) -> str:
-    assert deal.amount is not None
-    return money_text(deal.amount, deal.currency) if deal.currency else f"{deal.amount.normalize():f}"
 
 
 def _due(deal: Deal) -> datetime | None:

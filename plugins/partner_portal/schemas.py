@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields, validate
 
+from hub.sdk.web import Amount
 from plugins.partner_portal.requirements import DEAL_TYPES, HELP, INVOLVEMENTS, RECURRENCES, STAGES
 from plugins.partner_portal.rules import LOSS_REASONS, REJECTION_REASONS, Action, State
 
@@ -16,18 +17,6 @@ def _text(description: str = "", **more: Any) -> fields.String:
 
 def _choice(options: tuple[str, ...]) -> fields.String:
     return fields.String(allow_none=True, validate=validate.OneOf(options))
-
-
-class Amount(fields.Decimal):
-    """Money in and out as a decimal string, so that no client makes a float of it."""
-
-    def __init__(self, **more: Any) -> None:
-        super().__init__(allow_none=True, allow_nan=False, as_string=True, **more)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if isinstance(value, float):
-            raise ValidationError("Send the amount as a decimal string, such as “25000.00”.")
-        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class DealInput(Schema):
@@ -53,7 +42,7 @@ class DealInput(Schema):
     business_problem = _text("20 to 2000 characters.", example="Three ledgers that never agree.")
     products = fields.List(fields.String(), allow_none=True, metadata={"description": "Codes of product families."})
     deal_type = _choice(DEAL_TYPES)
-    amount = Amount(metadata={"description": "Without tax, in `currency`.", "example": "25000.00"})
+    amount = Amount(allow_none=True, metadata={"description": "Without tax, in `currency`.", "example": "25000.00"})
     currency = _text("ISO 4217.", example="EUR")
     recurrence = _choice(RECURRENCES)
     target_close_on = fields.Date(allow_none=True)

@@ -1,48 +1,32 @@
+import hashlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 
-from hub.core.database import Base
+import plugins.partner_portal as partner_portal
+from hub.access.keys import create_key
+from hub.access.sign_in import open_session
+from hub.access.users import create_user
+from hub.web.app import create_app
 from plugins.partner_portal import partners, service
 from plugins.partner_portal.models import Deal
 
 TODAY = datetime.now(UTC).date()
 
 
-class _Hub:
-    def __init__(self, url):
-        import hub.core.audit
-        import hub.core.outbox  # noqa: F401
-        from hub.core.database import Circumstances, Database
-        from plugins.partner_portal.kind import DEALS
-
-        self.db = Database(url)
-        self.about = lambda actor: Circumstances(actor=actor, kinds={"deals": DEALS})
-
-    def transact(self, work, actor="system"):
-        return self.db.transact(work, self.about(actor))
-
-    def read(self):
-        return self.db.read(self.about("system"))
-
-
 @pytest.fixture
-def hub(tmp_path):
-    """A hub on an empty database, with this plugin only, a programme and two product families."""
-    from plugins.partner_portal.models import Programme
-
-    hub = _Hub(f"sqlite:///{tmp_path}/hub.db")
-    Base.metadata.create_all(hub.db.engine)
+def hub(make_hub):
+    """A hub with this plugin only, and two product families."""
+    hub = make_hub({"partner_portal": partner_portal})
 
     def prepare(session):
-        session.add(Programme())
         partners.set_family(session, "erp", "ERP")
         partners.set_family(session, "crm", "CRM")
 
     hub.transact(prepare)
-    yield hub
-    hub.db.close()
+    return hub
 
 
 class Story:
@@ -109,3 +93,83 @@ def complete():
 @pytest.fixture
 def today():
     return TODAY
+
+
+class Caller:
+    """A program with an API key. Every POST gets a new Idempotency-Key unless the test says another."""
+
+    ROOT = "/api/v1/partner"
+
+    def __init__(self, client, secret, user_id):
+        self.client, self.secret, self.user_id = client, secret, user_id
+
+    def send(self, method, path, body=None, *, match=None, key=None, **headers):
+        headers = {"Authorization": f"Bearer {self.secret}", **headers}
+        if method == "POST" and key != "":
+            headers["Idempotency-Key"] = key or uuid4().hex
+        if match is not None:
+            headers["If-Match"] = f'"{match}"'
+        return self.client.open(self.ROOT + path, method=method, json=body, headers=headers)
+
+    def create(self, **changes):
+        said = {**COMPLETE, "amount": "25000.00", "target_close_on": str(COMPLETE["target_close_on"]), **changes}
+        return self.send("POST", "/deal-registrations", said)
+
+    def submitted(self, **changes):
+        made = self.create(**changes).json
+        return self.send("POST", f"/deal-registrations/{made['id']}/submit", match=made["revision"]).json
+
+
+@pytest.fixture
+def app(hub):
+    return create_app(hub)
+
+
+@pytest.fixture
+def caller(hub, app, story):
+    """Makes callers: `caller("Northwind")` works for that partner, `caller(role="manager")` for the firm."""
+
+    def make(partner=None, *, role="partner"):
+        def work(session):
+            user = create_user(session, email=f"u{uuid4().hex}@x.example", name="Jo", role=role)
+            if partner:
+                partners.join_partner(session, partners.get_partner(session, partner), user.id)
+            return create_key(session, app.extensions["hub.fingerprints"], owner=user, name="test").secret, user.id
+
+        secret, user_id = hub.transact(work)
+        return Caller(app.test_client(), secret, user_id)
+
+    return make
+
+
+@pytest.fixture
+def browser(hub, app, story):
+    """Makes browsers that are signed in: `browser("Northwind")`, `browser(role="manager")`."""
+
+    def make(partner=None, *, role="partner"):
+        def work(session):
+            user = create_user(session, email=f"u{uuid4().hex}@x.example", name="Jo", role=role)
+            if partner:
+                partners.join_partner(session, partners.get_partner(session, partner), user.id)
+            return open_session(session, user)[1]
+
+        token = hub.transact(work)
+        client = app.test_client()
+        client.set_cookie("hub_session", token)
+        csrf = hashlib.sha256(f"csrf:{token}".encode()).hexdigest()
+        return Browser(client, csrf)
+
+    return make
+
+
+class Browser:
+    """Somebody at the pages, without JavaScript."""
+
+    def __init__(self, client, csrf):
+        self.client, self.csrf = client, csrf
+
+    def get(self, path):
+        return self.client.get(path)
+
+    def post(self, path, **fields):
+        return self.client.post(path, data={"_csrf": self.csrf, **fields})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from hub.sdk.web import Permission, current_user
 from sqlalchemy.orm import Session
 
 from hub.sdk import AccessDenied
+from hub.sdk.web import Permission, current_user
 from plugins.partner_portal.models import Partner
 from plugins.partner_portal.partners import partner_of
 
