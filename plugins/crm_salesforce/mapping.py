@@ -29,7 +29,6 @@ _MOST_AMOUNT = Decimal(10) ** 16
 _KEY_LINE = "Hub reference: "
 _KEY = re.compile(r"([a-z_]+):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
-
 _CLIENT_TEXTS = {"name": "Name", "website": "Website", "phone": "Phone"}
 _ADDRESS_TEXTS = {
     "street": "BillingStreet",

@@ -115,12 +115,21 @@ def _after(row: Row, position: Position) -> Position:
 
 
 def _page(source: Source, rows: Sequence[Row], cursor: Cursor | None) -> Page:
-    made = [source.change(row) for row in rows]
+    made = [_made(source, row) for row in rows]
     return Page(
         changes=tuple(each for each in made if isinstance(each, Change)),
         cursor=cursor,
         refused=tuple(each for each in made if isinstance(each, Refused)),
     )
+
+
+def _made(source: Source, row: Row) -> Change | Refused:
+    """The row as a change; one that makes no sense is set aside and stops no other."""
+    try:
+        return source.change(row)
+    except (ValueError, TypeError, KeyError, ArithmeticError) as fault:
+        reason = f"Salesforce shows this {source.name} in a form that cannot be read ({type(fault).__name__})."
+        return Refused(str(row.get("Id", "")), reason, label=str(row.get("Name") or ""))
 
 
 def _end(page: QueryPage) -> datetime:

@@ -2,8 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from hub.sdk import ConfigurationFailure, TemporaryFailure
 from plugins import crm_salesforce
@@ -33,6 +38,22 @@ def test_a_check_says_who_we_are_there_and_writes_nothing(stand_in):
     assert text(result, "currency") == "one currency, USD"
     assert "API calls of a day are left" in text(result, "api calls")
     assert server.sandbox.effects() == []
+
+
+def test_a_user_with_a_private_key_is_let_in_by_its_certificate(stand_in, tmp_path):
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(certificate_of(KEY))
+    signed = {"client_secret": None, "username": "hub@example.com", "private_key": KEY}
+    assert check(stand_in(certificate=str(file)), **signed).ok
+
+
+def certificate_of(key_pem):
+    """A self-signed certificate, as an admin uploads it to the connected app."""
+    key = load_pem_private_key(key_pem.encode(), None)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def test_currencies_of_a_multi_currency_org_are_listed(stand_in):

@@ -187,6 +187,14 @@ def test_a_row_that_cannot_be_a_client_is_set_aside_and_the_others_arrive(stand_
     assert [(refused.label, refused.field) for refused in page.refused] == [("Odd", "address")]
 
 
+def test_a_row_that_makes_no_sense_stops_no_other(stand_in):
+    server = stand_in()
+    next(iter(server.sandbox.state["rows"]["Opportunity"].values()))["Amount"] = "a lot"
+    (page, _) = pull(connect(server), "projects")
+    assert [refused.label for refused in page.refused] == ["Matter intake portal"]
+    assert len(page.changes) == 4
+
+
 def test_amounts_of_a_multi_currency_org_have_their_own_currency(stand_in):
     acme = long_id("001Hb0000000Acm")
     seed = {
