@@ -59,7 +59,7 @@ def _write_entries(session: Session, context: UOWTransaction) -> None:
 
 
 def _changes(item: Any, action: str) -> dict[str, list[Any]]:
-    secret = getattr(item, "__secret__", frozenset())
+    secret: frozenset[str] = getattr(item, "__secret__", frozenset())
     found: dict[str, list[Any]] = {}
     for attribute in inspect(item).mapper.column_attrs:
         name = attribute.key

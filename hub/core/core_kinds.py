@@ -49,7 +49,7 @@ CORE_KINDS: Final = (
         record=ServiceRecord,
         load=services.load_services,
         label=lambda service: service.name,
-        owed=Service.active,
+        owed=Service.active.is_(True),
     ),
     RecordKind(
         name="people",

@@ -33,7 +33,7 @@ def freeze(value: Any) -> Any:
 
 def thaw(kind: type[T], frozen: dict[str, Any]) -> T:
     """The record that `freeze` was given. Keys that the record does not know (any more) are left out."""
-    hints = _hints(kind)
+    hints: dict[str, Any] = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
     return kind(**{name: _thawed(hints[name], value) for name, value in frozen.items() if name in hints})
 
 
@@ -56,7 +56,7 @@ def _thawed(hint: Any, value: Any) -> Any:
         return _thawed(next(item for item in arguments if item is not type(None)), value)
     if origin in (tuple, list):
         return origin(_thawed(arguments[0], item) for item in value)
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return thaw(hint, value)
     if hint in (Decimal, UUID):
         return hint(value)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import redis
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from hub.core import clock
@@ -86,7 +86,7 @@ def sweep(hub: Hub) -> None:
         hub.transact(_close_stale_runs)
 
 
-def _due_for_reading(hub: Hub) -> tuple[object, ...]:
+def _due_for_reading(hub: Hub) -> tuple[ColumnElement[bool], ...]:
     before = clock.now() - timedelta(seconds=hub.settings.pull_every_s)
     return (
         Connection.state.in_((ConnectionState.ACTIVE, ConnectionState.READ_ONLY)),
@@ -95,11 +95,11 @@ def _due_for_reading(hub: Hub) -> tuple[object, ...]:
     )
 
 
-def _is_hint_due() -> object:
+def _is_hint_due() -> ColumnElement[bool]:
     return or_(Hint.due_at.is_(None), Hint.due_at <= clock.now())
 
 
-def _is_stale() -> object:
+def _is_stale() -> ColumnElement[bool]:
     return (Run.status == RunStatus.RUNNING) & (Run.started_at < clock.now() - timedelta(seconds=STALE_AFTER_S))
 
 

@@ -31,7 +31,7 @@ def main() -> None:
         head="base" if first else f"{branch}@head",
         branch_label=branch if first else None,
         version_path=str(folder),
-        depends_on=None if branch == CORE or not first else [f"{CORE}@head"],
+        depends_on=None if branch == CORE or not first else f"{CORE}@head",
     )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from hub.core import clock
@@ -219,5 +219,5 @@ def _leave(hub: Hub, connection_id: UUID, kind: str, fence: int) -> None:
     hub.transact(work)
 
 
-def _ids(rows: Sequence[object]) -> object:
-    return Hint.id.in_([row.id for row in rows])  # type: ignore[attr-defined]
+def _ids(rows: Sequence[Any]) -> ColumnElement[bool]:
+    return Hint.id.in_([row.id for row in rows])

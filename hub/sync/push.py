@@ -82,7 +82,9 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
         return []
     kind = hub.kinds[stream.kind]
     with hub.read() as session:
-        records = {record.id: record for record in kind.load(session, [link.record_id for link in links])}
+        records = {
+            record.id: record for record in kind.load(session, [link.record_id for link in links if link.record_id])
+        }
     needs = _needs(opened, stream, links, records)
     remote_ids = _remote_ids(hub, opened.id, [ref for refs in needs.values() for ref in refs])
     prepared: list[Prepared] = []

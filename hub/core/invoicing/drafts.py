@@ -166,7 +166,7 @@ def _billable(session: Session, *, group: Group | None = None, until: date | Non
         if group.month is not None:
             query = query.where(TimeEntry.worked_on.between(group.month, last_day_of_month(group.month)))
         query = query.with_for_update(of=TimeEntry)
-    return [Billable(*row) for row in session.execute(query)]
+    return [Billable(*tuple(row)) for row in session.execute(query)]
 
 
 def _price(session: Session, rows: Sequence[Billable]) -> dict[UUID, Price]:
@@ -220,8 +220,8 @@ def _lines(
     by_task_and_rate = sorted(rows, key=lambda row: (row.project_name, row.task_name, str(row.task_id)))
     keyed = groupby(by_task_and_rate, key=lambda row: (row.task_id, prices[row.entry_id].rate))
     merged: dict[tuple[UUID, Decimal], list[Billable]] = {}
-    for key, entries in keyed:
-        merged.setdefault(key, []).extend(entries)
+    for key, some in keyed:
+        merged.setdefault(key, []).extend(some)
     for (_, rate), entries in merged.items():
         service = services.get(entries[0].service_id) if entries[0].service_id else fallback
         service = service or fallback
