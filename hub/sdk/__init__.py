@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pluggy
 
+from hub.core.clients.rules import normalised_name
 from hub.core.errors import (
     AccessDenied,
     ConfigurationFailure,
@@ -122,6 +123,7 @@ __all__ = [
     "failure_for",
     "hookimpl",
     "money_text",
+    "normalised_name",
     "rounded",
     "rounded_to",
 ]

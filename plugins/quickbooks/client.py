@@ -105,7 +105,7 @@ class QuickBooksClient:
         """The rows with these ids, a hundred a call; unknown ones are left out."""
         rows: list[Row] = []
         for start in range(0, len(ids), 100):
-            listed = ", ".join(quoted(id) for id in ids[start : start + 100])
+            listed = ",".join(quoted(id) for id in ids[start : start + 100])
             rows += self.query(select(entity, f"Id IN ({listed})"))
         return rows
 

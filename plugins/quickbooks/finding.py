@@ -9,7 +9,7 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
-from hub.sdk import Found, Sending
+from hub.sdk import Found, Sending, normalised_name
 from plugins.quickbooks.client import QuickBooksClient, Row, quoted, select
 from plugins.quickbooks.mapping import EXPECTED
 
@@ -25,7 +25,7 @@ def find_invoices(client: QuickBooksClient, sendings: Sequence[Sending]) -> list
     numbers = list(by_number)
     found: list[Found] = []
     for start in range(0, len(numbers), _NUMBERS_AT_ONCE):
-        listed = ", ".join(quoted(number) for number in numbers[start : start + _NUMBERS_AT_ONCE])
+        listed = ",".join(quoted(number) for number in numbers[start : start + _NUMBERS_AT_ONCE])
         for row in client.query(select("Invoice", f"DocNumber IN ({listed})")):
             sending = by_number.get(str(row.get("DocNumber")))
             if sending is not None:  # the service may compare without case
@@ -55,7 +55,7 @@ class Names:
 
     def __init__(self, client: QuickBooksClient, entity: str, field: str) -> None:
         self._field = field
-        self._rows = list(client.query_all(entity, "Active IN (true, false)"))
+        self._rows = list(client.query_all(entity, "Active IN (true,false)"))
 
     def like(self, sending: Sending) -> list[Found]:
         """The rows whose name is that of a sending, or near to it."""
@@ -80,12 +80,18 @@ class Names:
 
 def likeness(ours: str, theirs: str) -> tuple[int, str]:
     """How like two names are, 0 to 100, and why. Names that differ in a figure are never near: “PC 10”, “PC 1”."""
-    a, b = (" ".join(name.casefold().split()) for name in (ours, theirs))
-    if a == b:
+    if _folded(ours) == _folded(theirs):
         return 100, "same name"
-    if re.findall(r"\d+", a) != re.findall(r"\d+", b):
+    if re.findall(r"\d+", ours) != re.findall(r"\d+", theirs):
         return 0, ""
-    return min(99, round(fuzz.token_sort_ratio(a, b))), "similar name"
+    a, b = normalised_name(ours), normalised_name(theirs)
+    if a == b:
+        return 95, "same name but for its writing or legal form"
+    return min(94, round(fuzz.token_sort_ratio(a, b))), "similar name"
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def contradiction(body: dict[str, Any], row: Row) -> str:

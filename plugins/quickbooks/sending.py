@@ -67,7 +67,7 @@ class BatchSender:
     def _item(self, sending: Sending, version: str | None) -> Row:
         body = {name: value for name, value in sending.body.items() if name != EXPECTED}
         if sending.op == Op.CREATE:
-            body = {name: value for name, value in body.items() if value is not None}
+            body = {name: value for name, value in body.items() if value not in (None, "")}
         else:
             body |= {"Id": sending.remote_id, "SyncToken": version, "sparse": True}
         return {"bId": sending.ref, "operation": str(sending.op), self._entity: body}

@@ -287,7 +287,8 @@ def test_the_same_name_is_the_same_customer(us):
 @pytest.mark.parametrize(
     ("theirs", "ours", "why"),
     [
-        ({"DisplayName": "Brown Limited"}, {"name": "Brown Limitd"}, "similar name"),
+        ({"DisplayName": "Brown & Sons"}, {"name": "Browne & Sons"}, "similar name"),
+        ({"DisplayName": "Brown Limited"}, {"name": "Brown Ltd."}, "same name but for its writing or legal form"),
         (
             {"DisplayName": "Brown", "PrimaryEmailAddr": {"Address": "a@brown.example"}},
             {"name": "Brown", "email": "b@other.example"},

@@ -149,7 +149,7 @@ def test_an_existing_customer_is_adopted_and_a_near_one_is_asked_about(hub, book
     books.sandbox.create_customer(DisplayName="Acme Ltd")
     books.sandbox.create_customer(DisplayName="Brown Limited")
     issue("Acme Ltd", "1")
-    issue("Brown Limiteds", "1")
+    issue("Brown Ltd", "1")
 
     run = run_connection(hub, connection)
 
