@@ -41,7 +41,6 @@ COMMANDS: Final = {
     "sandbox": ("hub.cli.sandbox:sandbox", "Run a vendor's stand-in, to try a connector on."),
     "user": ("hub.cli.user:user", "People who log in."),
     "key": ("hub.cli.key:key", "API keys."),
-    "secrets": ("hub.cli.secrets:secrets", "The keys that protect stored credentials."),
 }
 
 

@@ -43,12 +43,12 @@ class CommandLine:
             self._settings = load_settings(self.flags)
         return self._settings
 
-    def start_log(self) -> None:
-        """Write the log into the data directory from here on."""
+    def start_log(self, *, to_stderr: bool = False) -> None:
+        """Write the log into the data directory, or to stderr, from here on."""
         if self.log_file is None:
             from hub.logs import configure_logging, log_file
 
-            configure_logging(self.settings.data_dir)
+            configure_logging(self.settings.data_dir, to_stderr=to_stderr)
             self.log_file = log_file(self.settings.data_dir)
 
     @property
