@@ -238,9 +238,11 @@ def _gone(session: Session, opened: Opened, arrival: Arrival) -> Item:
     link, change = arrival.link, arrival.change
     if link is None:
         return _item(arrival, Status.UNCHANGED, "It is gone over there, and was never known here.")
+    if link.tombstone_at is not None:
+        return _item(arrival, Status.UNCHANGED, "That it is gone over there was known.")
     survivor = change.merged_into
     if survivor is None:
-        link.tombstone_at = link.tombstone_at or clock.now()
+        link.tombstone_at = clock.now()
         return _item(arrival, Status.DELETED, "It was deleted over there; the record here stays.")
     other = session.scalar(
         select(Link).where(Link.connection_id == opened.id, Link.kind == change.kind, Link.remote_id == survivor)
@@ -249,7 +251,7 @@ def _gone(session: Session, opened: Opened, arrival: Arrival) -> Item:
         link.remote_id, link.seen = survivor, None
         leave_hint(session, opened.id, change.kind, survivor, "merged over there")
         return _item(arrival, Status.UPDATED, f"It was merged into {survivor} over there; the link follows.")
-    link.tombstone_at = link.tombstone_at or clock.now()
+    link.tombstone_at = clock.now()
     reason = f"It was merged over there into what is “{other.label}” here: merge the two here as well."
     return _item(arrival, Status.CONFLICT, reason)
 

@@ -198,6 +198,17 @@ def test_what_was_deleted_over_there_stays_here_with_a_tombstone(hub, firm, book
     assert all_of(hub, Link)[0].tombstone_at is not None
 
 
+def test_a_deletion_that_is_shown_again_is_no_news(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"))
+    show(remote, Change("clients", "c7", {}, deleted=True, label="Globex"))
+    run_connection(hub, books, direction="pull")
+    show(remote, Change("clients", "c7", {}, deleted=True, label="Globex"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert (run.counts["deleted"], run.counts["unchanged"]) == (0, 1)
+
+
 def test_a_merge_over_there_redirects_the_link(hub, firm, books, remote):
     show(remote, client_change("c7", "Globex"))
     run_connection(hub, books, direction="pull")

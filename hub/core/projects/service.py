@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -140,7 +140,7 @@ def _status(value: Any) -> str:
     return str(value)
 
 
-_VALUES = {
+_VALUES: dict[str, Callable[[Any], Any]] = {
     "starts_on": _day,
     "ends_on": _day,
     "budget": _money,
