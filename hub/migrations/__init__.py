@@ -1,8 +1,7 @@
 """The schema and its history: Alembic, one branch for the core and one for each plugin with tables.
 
 A plugin names its folder by the `migrations` hook ("package:folder"); its first revision carries the plugin's name as
-branch label and depends on the core's. `python -m hub.migrations BRANCH MESSAGE` writes a new revision from what the
-models say.
+branch label. `python -m hub.migrations BRANCH MESSAGE` writes a new revision from what the models say.
 """
 
 from __future__ import annotations
@@ -39,44 +38,69 @@ def folders(hub: Hub) -> dict[str, Path]:
     return found
 
 
-def config(hub: Hub) -> Config:
-    """Alembic's configuration for this hub's database and plugins."""
+def config(hub: Hub, branch: str = CORE) -> Config:
+    """Alembic's configuration for one branch of this hub's database.
+
+    Each branch notes where it stands in a table of its own, so that the rest goes on when a plugin is switched off
+    or gone, and its revisions with it.
+    """
     settings = Config()
     settings.set_main_option("script_location", str(HERE))
     settings.set_main_option("path_separator", "newline")
-    settings.set_main_option("version_locations", "\n".join(str(path) for path in folders(hub).values()))
+    settings.set_main_option("version_locations", str(folders(hub)[branch]))
     settings.attributes["engine"] = hub.database.engine
+    settings.attributes["version_table"] = version_table(branch)
     return settings
+
+
+def version_table(branch: str) -> str:
+    """The table in which a branch notes its revision."""
+    return "alembic_version" if branch == CORE else f"alembic_version_{branch}"
 
 
 def upgrade(hub: Hub) -> None:
     """Bring every branch to its newest revision. The core comes first, because plugins are found in its tables."""
     import_core_tables()
-    with hub.database.engine.connect() as connection:
-        is_new = not MigrationContext.configure(connection).get_current_heads()
-    if is_new:
-        command.upgrade(config(hub), f"{CORE}@head")
+    command.upgrade(config(hub), "head")
     with hub.database.read() as session:
         hub.plugins.refresh(session)
-    command.upgrade(config(hub), "heads")
+    for branch in folders(hub):
+        if branch != CORE:
+            command.upgrade(config(hub, branch), "head")
 
 
 def check(hub: Hub) -> list[str]:
     """What keeps the database from being as the program needs it; empty when all is well."""
     import_core_tables()
-    settings = config(hub)
-    heads = set(ScriptDirectory.from_config(settings).get_heads())
+    if _is_behind(hub, CORE):
+        return ["The schema is behind. Run `hub db upgrade`."]
+    with hub.read():
+        pass  # so that the plugins are those of the present generation
+    behind = [branch for branch in folders(hub) if _is_behind(hub, branch)]
+    if behind:
+        return [f"The schema is behind for {', '.join(behind)}. Run `hub db upgrade`."]
+    tables = _tables_in_use(hub)
+    options = {"compare_type": False, "include_object": lambda item, name, kind, *_: kind != "table" or name in tables}
     with hub.database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": False})
-        behind = heads - set(context.get_current_heads())
-        if behind:
-            return [f"{len(behind)} branch(es) of the schema are behind. Run `hub db upgrade`."]
-        enabled = {"core", *hub.plugins.modules}
         return [
             f"The schema differs from the program: {difference[0]} {getattr(difference[1], 'name', difference[1])}."
-            for difference in compare_metadata(context, Base.metadata)
-            if isinstance(difference, tuple) and "core" in enabled
+            for difference in compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+            if isinstance(difference, tuple)
         ]
+
+
+def _is_behind(hub: Hub, branch: str) -> bool:
+    with hub.database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": version_table(branch)})
+        return set(ScriptDirectory.from_config(config(hub, branch)).get_heads()) != set(context.get_current_heads())
+
+
+def _tables_in_use(hub: Hub) -> set[str]:
+    """The core's tables and the enabled plugins', not those of plugins that are only imported or left some behind."""
+    dict(hub.kinds)  # a plugin with tables defines them when it is asked for its kinds
+    owners = ("hub.", *(f"{module.__name__}." for module in hub.plugins.modules.values()))
+    mappers = Base.registry.mappers
+    return {mapper.local_table.description for mapper in mappers if f"{mapper.class_.__module__}.".startswith(owners)}
 
 
 def import_core_tables() -> None:

@@ -21,7 +21,7 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     count = len(list(folder.glob("*_0*.py"))) + 1
     first = count == 1
-    settings = config(hub)
+    settings = config(hub, branch)
     settings.attributes["first"] = first
     command.revision(
         settings,
@@ -31,7 +31,6 @@ def main() -> None:
         head="base" if first else f"{branch}@head",
         branch_label=branch if first else None,
         version_path=str(folder),
-        depends_on=None if branch == CORE or not first else f"{CORE}@head",
     )
 
 

@@ -28,6 +28,7 @@ with engine.connect() as connection:
         compare_type=False,
         # SQLite cannot alter a table in place; a branch's first revision only creates.
         render_as_batch=not context.config.attributes.get("first", False),
+        version_table=context.config.attributes["version_table"],
         # A plugin that is not enabled keeps its tables; no other branch may drop them.
         include_name=lambda name, kind, parents: kind != "table" or name in Base.metadata.tables,
     )

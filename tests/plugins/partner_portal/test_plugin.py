@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import plugins.partner_portal as partner_portal
 from hub.notify.context import PluginContext
+from hub.plugin_host import check_implementations
 
 HOOKS = {
     "api_blueprints",
@@ -19,11 +20,11 @@ HOOKS = {
 }
 
 
-def test_no_module_of_the_plugin_takes_the_name_of_a_hook(check_plugin):
+def test_no_module_of_the_plugin_takes_the_name_of_a_hook():
     """Importing a module binds its name in the package, where the hook's function stands."""
     for module in pkgutil.iter_modules(partner_portal.__path__):
         importlib.import_module(f"plugins.partner_portal.{module.name}")
-    assert set(check_plugin(partner_portal)) == HOOKS
+    assert set(check_implementations(partner_portal)) == HOOKS
 
 
 def told(hub, **arguments):
@@ -43,9 +44,3 @@ def test_a_project_out_of_a_deal_wins_it_and_anything_else_changes_nothing(hub, 
 
 def test_lineage_of_a_deal_that_is_gone_is_no_failure(hub):
     told(hub, origin_kind="deals", origin_id=uuid4(), kind="projects", record_id=uuid4())
-
-
-def test_the_schema_is_what_the_models_say(hub):
-    from hub.migrations import check
-
-    assert check(hub) == []

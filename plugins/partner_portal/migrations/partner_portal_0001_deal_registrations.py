@@ -12,7 +12,7 @@ from hub.sdk.tables import uuid7
 revision = "partner_portal_0001"
 down_revision = None
 branch_labels = ("partner_portal",)
-depends_on = "core_0001"
+depends_on = None
 
 
 def upgrade() -> None:
