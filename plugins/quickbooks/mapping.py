@@ -229,7 +229,7 @@ def change_from_payment(payment: Row, home_currency: str) -> Change:
         "reference": payment.get("PaymentRefNum") or "",
         "allocations": [
             {"invoice_id": RemoteRef("invoices", id, Missing.NONE), "amount": money_text(amount, currency)}
-            for id, amount in applied_to_invoices(payment).items()
+            for id, amount in _paid_in_money(payment).items()
         ],
     }
     label = " ".join(filter(None, [payment["TxnDate"], payment["CustomerRef"].get("name"), values["reference"]]))
@@ -247,6 +247,18 @@ def applied_to_invoices(payment: Row) -> dict[str, Decimal]:
                 id = str(link["TxnId"])
                 applied[id] = applied.get(id, Decimal(0)) + _amount(line.get("Amount"))
     return applied
+
+
+def _paid_in_money(payment: Row) -> dict[str, Decimal]:
+    """What of the money pays which invoice: a payment can apply a credit beside it, which is no money."""
+    left = _amount(payment.get("TotalAmt"))
+    paid: dict[str, Decimal] = {}
+    for id, amount in applied_to_invoices(payment).items():
+        part = min(amount, left)
+        left -= part
+        if part > 0:
+            paid[id] = part
+    return paid
 
 
 def statement_line(kind: str, row: Row, home_currency: str) -> StatementLine:

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -13,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+import plugins.quickbooks
 from hub.sdk import (
     ConfigurationFailure,
     Missing,
@@ -580,3 +583,13 @@ def test_an_invoice_needs_its_client_and_each_service_once(us):
         ("services", id_of("Consulting")),
         ("services", id_of("Travel")),
     ]
+
+
+def test_a_hub_that_only_syncs_loads_no_stand_in():
+    code = "import plugins.quickbooks, sys; sys.exit('plugins.quickbooks.sandbox.server' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_stand_in_is_offered_by_name():
+    (spec,) = plugins.quickbooks.sandboxes()
+    assert (spec.name, spec.create(country="GB", currency="EUR").state["currency"]) == ("quickbooks", "EUR")

@@ -217,6 +217,16 @@ def test_a_payment_with_what_it_pays():
     assert change.modified_at.isoformat() == "2026-02-03T10:00:00-08:00"
 
 
+def test_a_credit_applied_beside_the_money_is_no_money():
+    lines = [
+        {"Amount": 40, "LinkedTxn": [{"TxnId": "21", "TxnType": "Invoice"}]},
+        {"Amount": 20, "LinkedTxn": [{"TxnId": "23", "TxnType": "Invoice"}]},
+        {"Amount": 10, "LinkedTxn": [{"TxnId": "30", "TxnType": "CreditMemo"}]},
+    ]
+    change = mapping.change_from_payment(PAYMENT | {"TotalAmt": 50, "Line": lines}, "USD")  # 40 + 20 - 10
+    assert [item["amount"] for item in change.values["allocations"]] == ["40.00", "10.00"]
+
+
 def test_a_voided_payment_pays_nothing():
     voided = PAYMENT | {"TotalAmt": 0, "Line": [], "PrivateNote": "Voided"}
     values = mapping.change_from_payment(voided, "USD").values

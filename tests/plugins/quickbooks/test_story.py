@@ -15,6 +15,7 @@ from hub.core.invoicing.drafts import billable_groups, draft_invoice
 from hub.core.invoicing.models import Invoice, InvoiceStatus
 from hub.core.invoicing.service import issue_invoice
 from hub.core.outbox import Link
+from hub.core.payments.models import Payment
 from hub.core.people.service import create_person
 from hub.core.projects.service import create_project, create_task
 from hub.core.rates.service import add_rate
@@ -22,6 +23,7 @@ from hub.core.timesheets.service import record_time, submit_and_approve
 from hub.sync.connections import add_connection
 from hub.sync.cycle import run_connection
 from hub.sync.reconcile import reconcile
+from hub.sync.repairs import retry_all
 from tests.plugins.quickbooks.books import company
 
 
@@ -44,18 +46,19 @@ def connection(hub, books):
 
 @pytest.fixture
 def issue(hub):
-    """Issues an invoice over so many hours at 80.00 GBP with 20 % tax: 1 h is 80.00 + 16.00 = 96.00."""
+    """Issues an invoice over so many hours at 80.00 with 20 % tax: 1 h is 80.00 + 16.00 = 96.00."""
 
     def firm(session):
         set_company(session, name="Firm", country="GB", currency="GBP", tax_rate=Decimal(20))
-        add_rate(session, rate=Decimal(80), currency="GBP")
+        for currency in ("GBP", "EUR"):
+            add_rate(session, rate=Decimal(80), currency=currency)
 
     hub.transact(firm)
 
-    def make(client, *hours):
+    def make(client, *hours, currency="GBP", client_id=None):
         def work(session):
-            client_id = create_client(session, name=client).id
-            project = create_project(session, client_id=client_id, name=f"Work for {client}")
+            whose = client_id or create_client(session, name=client).id
+            project = create_project(session, client_id=whose, name=f"{currency} for {client}", currency=currency)
             person = create_person(session, name="Ann")
             for number, each in enumerate(hours):
                 task = create_task(session, project_id=project.id, name=f"Advice {number}")
@@ -132,8 +135,6 @@ def test_an_answer_lost_anywhere_makes_no_duplicate(hub, books, connection, issu
 
 
 def test_an_invoice_in_a_closed_period_is_set_aside_and_goes_when_it_is_opened(hub, books, connection, issue):
-    from hub.sync.repairs import retry_all
-
     invoice = issue("Acme Ltd", "1")
     books.sandbox.close_books(until=str(invoice.dated_on))
 
@@ -156,3 +157,24 @@ def test_an_existing_customer_is_adopted_and_a_near_one_is_asked_about(hub, book
     assert created(books, "Customer") == 0
     assert created(books, "Invoice") == 1
     assert run.counts["deferred"] >= 1
+
+
+def test_a_client_billed_in_two_currencies_becomes_two_customers_and_stays_one_here(hub, issue):
+    first = issue("Acme Ltd", "1")
+    second = issue("Acme Ltd", "2", currency="EUR", client_id=first.client_id)
+    with company(country="GB", multicurrency=True).serve() as books:
+        connection = add_connection(hub, connector="quickbooks", name="books", settings=books.settings).id
+        assert run_connection(hub, connection).status == "success"
+        customers = books.sandbox.state["entities"]["Customer"].values()
+        assert {row["DisplayName"]: row["CurrencyRef"]["value"] for row in customers} == {
+            "Acme Ltd": "GBP",
+            "Acme Ltd (EUR)": "EUR",
+        }
+
+        books.sandbox.pay_invoice(number=second.number)
+        assert run_connection(hub, connection).status == "success"
+
+        assert reconcile(hub, connection).equal
+    with hub.read() as session:
+        (payment,) = session.scalars(select(Payment))
+        assert (payment.client_id, payment.currency, payment.amount) == (first.client_id, "EUR", Decimal("192.00"))
