@@ -19,8 +19,8 @@ from hub.core.clock import database_now
 from hub.core.errors import HubError, TemporaryFailure
 from hub.core.frozen import thaw
 from hub.core.outbox import Event, Link, Notice
-from hub.http import HttpClient
 from hub.notify.context import PluginContext
+from hub.notify.plugin_http import PluginHttp
 from hub.plugin_host import PluginState
 from hub.sync.models import Connection
 from hub.sync.settle import pause
@@ -124,7 +124,7 @@ def _context(hub: Hub, plugin: str, event: Event) -> PluginContext:
         stored = session.scalar(select(PluginState.settings).where(PluginState.name == plugin))
     return PluginContext(
         settings=hub.cipher.decrypt(stored),
-        http=HttpClient(),
+        http=PluginHttp(),
         external_id=lambda kind, record_id: _external_id(hub, plugin, kind, record_id),
         idempotency_key=f"event-{event.sequence}",
         log=log.bind(plugin=plugin),

@@ -34,8 +34,8 @@ from hub.core.records import (
     TaskRecord,
     TimeEntryRecord,
 )
-from hub.http import HttpClient
 from hub.notify.context import PluginContext
+from hub.notify.plugin_http import PluginHttp
 from hub.plugin_host import Hooks, Implementation, check_implementations
 
 R = TypeVar("R")
@@ -207,7 +207,7 @@ def a_context(
 
     return PluginContext(
         settings=dict(settings or {}),
-        http=HttpClient(allow_private=True),
+        http=PluginHttp(),
         external_id=lambda kind, record_id: known.get((kind, record_id)),
         idempotency_key=idempotency_key,
         log=structlog.get_logger("plugin"),
