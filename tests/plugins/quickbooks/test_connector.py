@@ -190,6 +190,47 @@ def test_one_bad_record_does_not_stop_the_others(us):
     assert created.status == Status.CREATED
 
 
+def item_fault(code):
+    return [{"bId": "1", "Fault": {"Error": [{"Message": "m", "Detail": "d", "code": code}], "type": "SystemFault"}}]
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ([], Status.UNCERTAIN),  # the answer does not mention it
+        ([{"bId": "1"}], Status.UNCERTAIN),
+        (item_fault("10000"), Status.UNCERTAIN),
+        (item_fault("3001"), Status.DEFERRED),
+        (item_fault("2020"), Status.REJECTED),
+        (item_fault("6000"), Status.REJECTED),
+    ],
+)
+def test_what_an_items_answer_means(us, answers, status):
+    us.server.sandbox.add_fault(path="*/batch", status=200, body={"BatchItemResponse": answers})
+    assert statuses(us.push("invoices", an_invoice())) == [status]
+
+
+def test_a_repeat_that_is_answered_with_an_error_finds_what_is_there(us):
+    # Repeated batches have been answered with code 6000 instead of the first answer.
+    us.push("invoices", an_invoice())
+    us.server.sandbox.add_fault(path="*/batch", status=200, body={"BatchItemResponse": item_fault("6000")})
+    assert statuses(us.connector.push(us.batch("invoices", an_invoice()))) == [Status.UNCHANGED]
+
+
+def test_a_look_that_fails_leaves_the_answered_records_answered(us):
+    us.push("invoices", an_invoice("1"))
+    us.server.sandbox.add_fault(method="GET", path="*/query", status=503)
+    outcomes = us.connector.push(us.batch("invoices", an_invoice("1"), an_invoice("2")))
+    assert statuses(outcomes) == [Status.DEFERRED, Status.CREATED]
+
+
+def test_an_invoice_that_was_deleted_there_is_refused(us):
+    (outcome,) = us.push("invoices", an_invoice())
+    act(us, "delete_invoice", number="2026-0001")
+    (changed,) = us.connector.push(us.update("invoices", None, outcome, DueDate="2026-04-01"))
+    assert changed.status == Status.REJECTED
+
+
 def test_an_inactive_customer_is_named(us):
     act(us, "deactivate_customer", id=us.rows("Customer")[0]["Id"])
     (outcome,) = us.push("invoices", an_invoice())
@@ -478,6 +519,33 @@ def test_more_than_change_data_capture_shows_is_read_by_query(us):
         act(us, "receive_payment", customer_id=customer, amount=1, reference=str(number))
     changes, _ = payments(us, cursor)
     assert {change.values["reference"] for change in changes} == {str(number) for number in range(1010)}
+
+
+def captured(us, *rows):
+    answer = {
+        "CDCResponse": [{"QueryResponse": [{"Payment": list(rows)}]}],
+        "time": us.server.sandbox.now().isoformat(),
+    }
+    us.server.sandbox.add_fault(path="*/cdc", status=200, body=answer)
+    return next(us.connector.pull("payments", {"v": 1, "since": us.server.sandbox.now().isoformat()}))
+
+
+def test_a_payment_that_cannot_be_read_stops_no_other(us):
+    whole = {"Id": "8", "TxnDate": "2026-02-01", "TotalAmt": 5, "CustomerRef": {"value": "1"}}
+    page = captured(us, {"Id": "7", "TxnDate": "2026-02-01", "TotalAmt": 5}, whole)
+    assert [refused.remote_id for refused in page.refused] == ["7"]
+    assert [change.remote_id for change in page.changes] == ["8"]
+
+
+def test_a_credit_that_is_only_applied_is_no_payment(us):
+    links = [
+        {"Amount": 5, "LinkedTxn": [{"TxnId": id, "TxnType": kind}]}
+        for id, kind in (("1", "Invoice"), ("2", "CreditMemo"))
+    ]
+    page = captured(
+        us, {"Id": "7", "TxnDate": "2026-02-01", "TotalAmt": 0, "CustomerRef": {"value": "1"}, "Line": links}
+    )
+    assert (page.changes, page.refused) == ((), ())
 
 
 def test_a_payment_is_fetched_by_its_id(us):
