@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,7 @@ from plugins.quickbooks.mapping import EXPECTED
 
 NEAR_SCORE = 85
 """From this likeness (0 to 100) a name is shown to a person."""
+SAME, SAME_BUT_FOR_FORM = 100, 95
 _RETIRED = " (deleted)"
 _NUMBERS_AT_ONCE = 50
 
@@ -50,48 +52,67 @@ def _found_invoice(sending: Sending, row: Row) -> Found:
     return Found(sending.ref, str(row["Id"]), str(row["SyncToken"]), label, ours=not differs, score=score, why=why)
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name as it is compared: without case and spacing, without its legal form, its figures."""
+
+    folded: str
+    normalised: str
+    figures: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Name:
+        return cls(" ".join(text.casefold().split()), normalised_name(text), tuple(re.findall(r"\d+", text)))
+
+
 class Names:
     """The names of one list over there, read once: a call per thousand rows."""
 
     def __init__(self, client: QuickBooksClient, entity: str, field: str) -> None:
         self._field = field
-        self._rows = list(client.query_all(entity, "Active IN (true,false)"))
+        rows = client.query_all(entity, "Active IN (true,false)")
+        self._rows = [(Name.of(_bare_name(row, field)), row) for row in rows]
 
     def like(self, sending: Sending) -> list[Found]:
         """The rows whose name is that of a sending, or near to it."""
-        found = (self._compare(sending, row) for row in self._rows)
-        return sorted((item for item in found if item is not None), key=lambda item: -item.score)
+        ours = Name.of(str(sending.body[self._field]))
+        scored = ((likeness(ours, name), row) for name, row in self._rows)
+        found = [self._found(sending, row, score) for score, row in scored if score >= NEAR_SCORE]
+        return sorted(found, key=lambda item: -item.score)
 
-    def _compare(self, sending: Sending, row: Row) -> Found | None:
-        active = bool(row.get("Active", True))
-        theirs = str(row[self._field])
-        name = theirs if active else theirs.removesuffix(_RETIRED)
-        score, why = likeness(str(sending.body[self._field]), name)
-        if score < NEAR_SCORE:
-            return None
+    def _found(self, sending: Sending, row: Row, score: int) -> Found:
+        why = {SAME: "same name", SAME_BUT_FOR_FORM: "same name but for its writing or legal form"}.get(
+            score, "similar name"
+        )
         against = contradiction(sending.body, row)
-        ours = score == 100 and active and not against
-        if not active:
+        ours = score == SAME and _is_active(row) and not against
+        if not _is_active(row):
             score, why = score - 10, f"{why}, but it is inactive there"
         if against:
             score, why = score - 10, f"{why}, but {against}"
-        return Found(sending.ref, str(row["Id"]), str(row["SyncToken"]), theirs, ours=ours, score=score, why=why)
+        label = str(row[self._field])
+        return Found(sending.ref, str(row["Id"]), str(row["SyncToken"]), label, ours=ours, score=score, why=why)
 
 
-def likeness(ours: str, theirs: str) -> tuple[int, str]:
-    """How like two names are, 0 to 100, and why. Names that differ in a figure are never near: “PC 10”, “PC 1”."""
-    if _folded(ours) == _folded(theirs):
-        return 100, "same name"
-    if re.findall(r"\d+", ours) != re.findall(r"\d+", theirs):
-        return 0, ""
-    a, b = normalised_name(ours), normalised_name(theirs)
-    if a == b:
-        return 95, "same name but for its writing or legal form"
-    return min(94, round(fuzz.token_sort_ratio(a, b))), "similar name"
+def likeness(ours: Name, theirs: Name) -> int:
+    """How like two names are, 0 to 100. Names that differ in a figure are never near: “PC 10”, “PC 1”."""
+    if ours.folded == theirs.folded:
+        return SAME
+    if ours.figures != theirs.figures:
+        return 0
+    if ours.normalised == theirs.normalised:
+        return SAME_BUT_FOR_FORM
+    return min(SAME_BUT_FOR_FORM - 1, round(fuzz.token_sort_ratio(ours.normalised, theirs.normalised)))
 
 
-def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())
+def _is_active(row: Row) -> bool:
+    return bool(row.get("Active", True))
+
+
+def _bare_name(row: Row, field: str) -> str:
+    """The name without the mark that an inactive one has."""
+    name = str(row[field])
+    return name if _is_active(row) else name.removesuffix(_RETIRED)
 
 
 def contradiction(body: dict[str, Any], row: Row) -> str:
