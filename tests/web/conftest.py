@@ -1,0 +1,95 @@
+"""A whole web application on a real database, with one user of each role, and a client that speaks as any of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hub.access.fingerprints import Fingerprints
+from hub.access.keys import create_key
+from hub.access.models import User
+from hub.access.permissions import Role
+from hub.access.users import create_user
+from hub.config import secret_keys
+from hub.core.companies.service import set_company
+from hub.core.people.service import create_person
+from hub.web.app import create_app
+
+ROLES = [str(role) for role in Role]
+
+
+@pytest.fixture
+def app(hub):
+    return create_app(hub)
+
+
+@pytest.fixture
+def users(hub):
+    """The id of one user of each role; the firm's own are people too."""
+
+    def work(session):
+        set_company(session, name="Ada Ltd", country="GB", currency="GBP")
+        found = {}
+        for role in ROLES:
+            person = create_person(session, name=f"{role} person") if role != "partner" else None
+            session.flush()
+            found[role] = create_user(
+                session, email=f"{role}@example.com", name=f"{role} person", role=role, person_id=person and person.id
+            ).id
+        return found
+
+    return hub.transact(work)
+
+
+@pytest.fixture
+def keys(hub, users):
+    """An API key of one user of each role."""
+    fingerprints = Fingerprints(secret_keys(hub.settings))
+
+    def work(session):
+        return {
+            role: create_key(session, fingerprints, owner=session.get_one(User, user_id), name=role).secret
+            for role, user_id in users.items()
+        }
+
+    return hub.transact(work)
+
+
+class Api:
+    """Speaks to the API as one role. Answers are (status, body); `last` is the whole response."""
+
+    def __init__(self, app, key):
+        self.client = app.test_client()
+        self.key = key
+
+    def __call__(self, method, path, body=None, **headers):
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.key:
+            given["Authorization"] = f"Bearer {self.key}"
+        response = self.client.open(f"/api/v1{path}", method=method, json=body, headers=given)
+        self.last = response
+        return response.status_code, json.loads(response.data) if response.data else None
+
+    def get(self, path, **headers):
+        return self("GET", path, **headers)
+
+    def post(self, path, body=None, **headers):
+        return self("POST", path, body, **headers)
+
+    def patch(self, path, body, **headers):
+        return self("PATCH", path, body, **headers)
+
+    def delete(self, path, **headers):
+        return self("DELETE", path, **headers)
+
+
+@pytest.fixture
+def api_as(app, keys):
+    return lambda role: Api(app, keys.get(role))
+
+
+@pytest.fixture
+def api(api_as):
+    """The API as the admin sees it."""
+    return api_as("admin")
