@@ -22,6 +22,8 @@ Row = dict[str, Any]
 
 PAGE = 1000
 """The most rows of one query answer."""
+NAME_LISTS = ("Customer", "Item")
+"""Queries show only the active ones of these unless asked otherwise."""
 READ_LIMITS, BATCH_LIMITS = ("company", "app"), ("company", "app", "batch")
 _NUMBERS = frozenset({"Amount", "Qty", "UnitPrice", "TotalTax", "TaxPercent", "NetAmountTaxable"})
 
@@ -102,11 +104,12 @@ class QuickBooksClient:
         return rows, str(answer.get("time", ""))
 
     def by_ids(self, entity: str, ids: Sequence[str]) -> list[Row]:
-        """The rows with these ids, a hundred a call; unknown ones are left out."""
+        """The rows with these ids, a hundred a call, inactive names too; unknown ones are left out."""
+        inactive_too = " AND Active IN (true,false)" if entity in NAME_LISTS else ""
         rows: list[Row] = []
         for start in range(0, len(ids), 100):
             listed = ",".join(quoted(id) for id in ids[start : start + 100])
-            rows += self.query(select(entity, f"Id IN ({listed})"))
+            rows += self.query(select(entity, f"Id IN ({listed}){inactive_too}"))
         return rows
 
     # Writing ---------------------------------------------------------------------------------------------------------

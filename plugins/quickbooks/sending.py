@@ -83,8 +83,7 @@ class BatchSender:
     def _update_again(self, stale: Sequence[Sending]) -> list[Outcome]:
         """What was changed over there since (a payment changes its invoice): our fields, on the version of now.
 
-        Only the fields that differ travel, so what the bookkeeper changed stays; an amount that was changed there is
-        a conflict for a person.
+        Only our fields that changed travel, so what the bookkeeper changed stays. A void over there is a conflict.
         """
         current = self._current(stale)
         outcomes: list[Outcome] = []

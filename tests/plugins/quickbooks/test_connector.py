@@ -441,6 +441,14 @@ def test_an_empty_field_is_emptied_there(us):
     assert "PrimaryPhone" not in us.rows("Customer")[-1]
 
 
+def test_a_customer_made_inactive_there_can_still_be_changed(us):
+    (outcome,) = us.push("clients", a_client("Brown"))
+    act(us, "deactivate_customer", id=outcome.remote_id)
+    phone = {"FreeFormNumber": "123"}
+    assert statuses(us.connector.push(us.update("clients", None, outcome, PrimaryPhone=phone))) == [Status.UPDATED]
+    assert us.rows("Customer")[-1]["Active"] is False
+
+
 # Payments -------------------------------------------------------------------------------------------------------------
 
 
