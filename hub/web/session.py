@@ -162,7 +162,7 @@ def _firm() -> tuple[str, str]:
 
 
 def _add_notice(session: Session, session_id: UUID, notice: dict[str, str]) -> None:
-    found = session.get(UserSession, session_id, with_for_update=True)
+    found = session.get(UserSession, session_id, with_for_update={"of": UserSession})
     if found is not None:
         found.notices = [*found.notices, notice][-_MOST_NOTICES:]
 
@@ -180,6 +180,6 @@ def _take_notices() -> list[dict[str, str]]:
 
 
 def _drop_notices(session: Session, session_id: UUID, shown: int) -> None:
-    found = session.get(UserSession, session_id, with_for_update=True)
+    found = session.get(UserSession, session_id, with_for_update={"of": UserSession})
     if found is not None:
         found.notices = found.notices[shown:]
