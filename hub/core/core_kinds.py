@@ -134,6 +134,7 @@ CORE_KINDS: Final = (
         dated_by=Payment.received_on,
         apply=payments.apply_payment_change,
         documents=payments.payment_documents,
+        withdraw=payments.withdraw_payment,
     ),
 )
 """Parents before their children."""

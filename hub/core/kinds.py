@@ -55,7 +55,8 @@ class RecordKind:
     owed: which rows may be created elsewhere (None: none by themselves). dated_by: the day a start day is compared
     with. conditions: name → column a connection's condition compares. apply: write values that came in, to a new
     record (id None) or an existing one; returns its id. match: for each set of values, records that may be the same.
-    documents: what reconciliation compares. page: the path of a record's page with {id}.
+    documents: what reconciliation compares. withdraw: what it means here that the record was deleted over there
+    (None: it stays as it is). page: the path of a record's page with {id}.
     """
 
     name: str
@@ -70,4 +71,5 @@ class RecordKind:
     apply: Apply | None = None
     match: Match | None = None
     documents: Documents | None = None
+    withdraw: Callable[[Session, UUID], None] | None = None
     page: str = ""

@@ -243,6 +243,9 @@ def _gone(session: Session, opened: Opened, arrival: Arrival) -> Item:
     survivor = change.merged_into
     if survivor is None:
         link.tombstone_at = clock.now()
+        withdraw = circumstances(session).kinds[change.kind].withdraw
+        if withdraw is not None and link.record_id is not None:
+            withdraw(session, link.record_id)
         return _item(arrival, Status.DELETED, "It was deleted over there; the record here stays.")
     other = session.scalar(
         select(Link).where(Link.connection_id == opened.id, Link.kind == change.kind, Link.remote_id == survivor)

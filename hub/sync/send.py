@@ -49,7 +49,8 @@ def deliver(hub: Hub, opened: Opened, stream: Stream, batch: Batch, run: RunLog,
         return False
     try:
         with heartbeat(hub, list(links.values())):
-            outcomes = opened.connector.push(call_of(batch, attempts))
+            # What was answered once is settled; to send it again under its old key would say nothing about today.
+            outcomes = opened.connector.push(call_of(batch, [a for a in attempts if a.answered_at is None]))
     except PermanentFailure as refusal:
         if replay:
             raise

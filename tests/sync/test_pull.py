@@ -160,6 +160,21 @@ def test_a_payment_made_over_there_pays_our_invoice_to_the_cent(hub, invoice_for
     assert [payment.reference for payment in all_of(hub, Payment)] == ["p1"]
 
 
+def test_a_payment_deleted_over_there_opens_its_invoice_again(hub, invoice_for, books, remote):
+    invoice = invoice_for("Acme Ltd", hours=1)
+    run_connection(hub, books)
+    show(remote, payment("p1", client="c1", invoice="i1", amount="96.00"))
+    run_connection(hub, books, direction="pull")
+    show(remote, Change("payments", "p1", {}, deleted=True, label="p1"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["deleted"] == 1
+    with hub.read() as session:
+        opened = get_invoice(session, invoice.id).to_record()
+    assert (opened.status, opened.paid) == ("issued", Decimal(0))
+
+
 def test_a_payment_of_somebody_else_is_not_even_read(hub, invoice_for, books, remote):
     invoice_for()
     run_connection(hub, books)

@@ -60,6 +60,11 @@ def change_payment(session: Session, payment_id: UUID, **values: Any) -> Payment
     return payment
 
 
+def withdraw_payment(session: Session, payment_id: UUID) -> None:
+    """The payment was deleted where it was entered: it pays nothing any more, and its invoices are open again."""
+    change_payment(session, payment_id, allocations=[], amount=ZERO)
+
+
 def load_payments(session: Session, ids: Sequence[UUID]) -> list[PaymentRecord]:
     return [payment.to_record() for payment in session.scalars(select(Payment).where(Payment.id.in_(ids)))]
 
