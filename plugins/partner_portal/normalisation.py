@@ -70,9 +70,16 @@ def host_of(website: str) -> str:
 
 
 def registrable_domain(website: str) -> str:
-    """What somebody registered: "www.acme.co.uk/shop" → "acme.co.uk"; empty for a bare suffix, an IP or nonsense."""
-    found = _extract(host_of(website))
-    return f"{found.domain}.{found.suffix}" if found.domain and found.suffix else ""
+    """What somebody registered: "www.acme.co.uk/shop" → "acme.co.uk"; empty for a bare suffix, an IP or nonsense.
+
+    A suffix that is not on the list counts as one label, as the list's own rule says (acme.example).
+    """
+    host = host_of(website)
+    found = _extract(host)
+    if found.suffix:
+        return f"{found.domain}.{found.suffix}" if found.domain else ""
+    labels = [] if found.ipv4 or ":" in host else host.split(".")
+    return ".".join(labels[-2:]) if len(labels) > 1 else ""
 
 
 def customer_domain(website: str) -> str:

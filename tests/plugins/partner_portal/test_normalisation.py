@@ -32,6 +32,7 @@ from plugins.partner_portal.normalisation import (
         ("acme.github.io", "acme.github.io"),  # private section: two sites of a shared host stay two
         ("other.github.io", "other.github.io"),
         ("acme.myshopify.com", "acme.myshopify.com"),
+        ("www.acme.example", "acme.example"),  # not on the list: its last label is the suffix
         ("github.io", ""),
         ("co.uk", ""),
         ("10.0.0.1", ""),
