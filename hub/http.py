@@ -41,8 +41,8 @@ from hub.redaction import Redactor
 
 CONNECT_TIMEOUT_S = 10.0
 CALL_TIMEOUT_S = 60.0
-LIMIT_WAIT_S = 45.0
-"""The longest wait for a turn; with the call itself it stays within a connector's usual `call_timeout_s` of 120."""
+LIMIT_WAIT_S = 75.0
+"""The longest wait for a turn: more than the minute that most vendors' windows have."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 _READS = {"GET", "HEAD", "OPTIONS"}
@@ -121,13 +121,14 @@ class HttpClient:
         """
         self._rules.check_url(url)
         prepared = _prepare(method.upper(), url, params, json, data, headers)
+        wait_s = LIMIT_WAIT_S if timeout_s is None else min(timeout_s, LIMIT_WAIT_S)
         timeout_s = CALL_TIMEOUT_S if timeout_s is None else timeout_s
-        with self._turn(limits, min(timeout_s, LIMIT_WAIT_S)):
+        with self._turn(limits, wait_s):
             self.calls += 1
             response = self._send(prepared, timeout_s)
-        wait_s = retry_after_s(response) if response.status_code in (429, 503) else None
-        if self._limiter is not None and wait_s:
-            self._limiter.penalise(limits, wait_s)
+        silence_s = retry_after_s(response) if response.status_code in (429, 503) else None
+        if self._limiter is not None and silence_s:
+            self._limiter.penalise(limits, silence_s)
         return response
 
     def get(self, url: str, **options: Any) -> requests.Response:
