@@ -11,39 +11,19 @@ from pathlib import Path
 import click
 
 from hub.cli.lazy import HubCommands
-from hub.cli.session import CommandLine
 
 
 @click.group(cls=HubCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="Where the hub keeps its files.")
 @click.option("--database-url", metavar="URL", help="The database; SQLite in the data directory unless given.")
 @click.option("--redis-url", metavar="URL", help="The queue server; an embedded one unless given.")
-@click.option("--config", "config_file", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file to read.")
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file to read.")
 @click.version_option(package_name="psa-hub", prog_name="hub")
-@click.pass_context
-def cli(
-    context: click.Context,
-    data_dir: Path | None,
-    database_url: str | None,
-    redis_url: str | None,
-    config_file: Path | None,
-) -> None:
+def cli(**flags: Path | str | None) -> None:
     """One place for clients, projects, time and invoices, kept in step with CRM and accounting.
 
     Every command that prints data has --json. Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 partly failed.
     """
-    context.obj = CommandLine(
-        flags={
-            name: str(value)
-            for name, value in {
-                "data_dir": data_dir,
-                "database_url": database_url,
-                "redis_url": redis_url,
-                "config": config_file,
-            }.items()
-            if value is not None
-        }
-    )
 
 
 def main() -> None:

@@ -8,8 +8,9 @@ import click
 
 from hub.backup import restore_backup, write_backup
 from hub.bootstrap import Hub
+from hub.cli.lazy import command_line
 from hub.cli.output import json_option, print_record
-from hub.cli.session import CommandLine, pass_hub
+from hub.cli.session import pass_hub
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -33,7 +34,7 @@ def backup(hub: Hub, file: Path, as_json: bool) -> None:
 @click.pass_context
 def restore(context: click.Context, file: Path, force: bool, as_json: bool) -> None:
     """Bring back what is in FILE. Every connection starts read-only; stop the hub before."""
-    line = context.find_object(CommandLine) or CommandLine()
+    line = command_line(context)
     line.start_log()
     summary = restore_backup(line.settings, file, force=force)
     sentence = f"Restored the hub as it was at {summary.made_at:%Y-%m-%d %H:%M} UTC."

@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 import structlog
 
+from hub.cli.session import CommandLine
 from hub.core.errors import HubError
 
 PARTLY_FAILED: Final = 3
@@ -92,22 +93,24 @@ class HubCommands(click.Group):
             raise click.ClickException(self._sentence(ctx, failure)) from failure
 
     def _sentence(self, ctx: click.Context, failure: Exception) -> str:
-        from hub.cli.session import CommandLine
-
-        line = ctx.find_object(CommandLine)
-        known = line.explained(failure) if line else ""
-        where = f" What happened is in {line.log_file}." if line and line.log_file else ""
+        line = command_line(ctx)
+        known = line.explained(failure)
+        where = f" What happened is in {line.log_file}." if line.log_file else ""
         return known or f"Something went wrong that should not ({type(failure).__name__}).{where}"
 
     def _log(self, ctx: click.Context, event: str, failure: Exception) -> None:
-        from hub.cli.session import CommandLine
-
-        line = ctx.find_object(CommandLine)
-        if line is not None and line.log_file is not None:
+        if command_line(ctx).log_file is not None:
             structlog.get_logger("hub.cli").error(event, error=str(failure), exc_info=failure)
 
     def _of_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
-        from hub.cli.session import CommandLine
+        return command_line(ctx).plugin_commands()
 
-        line = ctx.find_object(CommandLine)
-        return line.plugin_commands() if line else {}
+
+def command_line(ctx: click.Context) -> CommandLine:
+    """This call of `hub`: made when it is first asked for, of the global flags that were given."""
+    root = ctx.find_root()
+    if root.obj is None:
+        root.obj = CommandLine({name: str(value) for name, value in root.params.items() if value is not None})
+        root.call_on_close(root.obj.close)
+    line: CommandLine = root.obj
+    return line

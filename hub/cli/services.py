@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from hub.bootstrap import Hub
+from hub.cli.lazy import command_line
 from hub.cli.session import CommandLine
-from hub.config import Settings
+from hub.config import NAMES, Settings
 from hub.core.errors import SetupError
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -95,15 +96,13 @@ def run_everything(settings: Settings, *, say: Callable[[str], None], on_ready: 
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """These settings as environment variables, for a process of the same hub."""
-    names = ("data_dir", "database_url", "redis_url", "bind", "public_url", "workers")
-    values = {f"HUB_{name.upper()}": getattr(settings, name) for name in names}
-    return {name: str(value) for name, value in values.items() if value is not None}
+    values = {name: getattr(settings, name) for name in NAMES}
+    return {f"HUB_{name.upper()}": str(value) for name, value in values.items() if value}
 
 
 def _line(context: click.Context, **flags: Any) -> CommandLine:
-    line = context.find_object(CommandLine) or CommandLine()
+    line = command_line(context)
     line.flags.update({name: str(value) for name, value in flags.items() if value is not None})
-    context.find_root().call_on_close(line.close)
     return line
 
 

@@ -104,10 +104,9 @@ def pass_hub(command: Callable[Concatenate[Hub, P], R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def with_hub(*args: P.args, **values: P.kwargs) -> R:
-        context = click.get_current_context()
-        line = context.find_object(CommandLine) or CommandLine()
-        context.find_root().call_on_close(line.close)
-        return command(line.hub, *args, **values)
+        from hub.cli.lazy import command_line
+
+        return command(command_line(click.get_current_context()).hub, *args, **values)
 
     return with_hub
 
