@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from hub.config import Settings, load_settings, secret_keys
 from hub.core.core_kinds import CORE_KINDS
 from hub.core.database import Circumstances, Database
-from hub.core.errors import NotFound
+from hub.core.errors import NotFound, SetupError
 from hub.core.kinds import RecordKind
 from hub.core.secrets import Cipher
 from hub.plugin_host import PluginHost
@@ -110,7 +110,7 @@ class Hub:
 
         try:
             wake_connections(self, sorted(connection_ids))
-        except redis.RedisError as failure:
+        except (redis.RedisError, SetupError) as failure:
             log.warning("the queue server cannot be reached; the sweep will find what is owed", error=str(failure))
 
     def limiter(self, connection: Connection, kind: type[Connector]) -> Limiter:

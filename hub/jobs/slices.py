@@ -5,10 +5,12 @@ Run twice, a slice does no harm; not run at all, the sweep queues it again.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
+import redis
 import structlog
 
 from hub.bootstrap import Hub
@@ -19,6 +21,8 @@ from hub.jobs.worker import current_hub
 from hub.sync import cycle
 
 log = structlog.get_logger("hub.jobs")
+
+SLOT_S = 5
 
 
 def push(connection_id: str) -> None:
@@ -70,13 +74,33 @@ def _slice(work: str, connection_id: str, run: object) -> None:
 
 @contextmanager
 def _slot(hub: Hub, connection_id: str) -> Iterator[bool]:
-    """At most all workers but one are busy with one connection, so that a slow one never delays the others."""
+    """At most all workers but one are busy with one connection, so that a slow one never delays the others.
+
+    The place is kept by a beat, and free again soon after its worker was killed.
+    """
     for number in range(max(1, hub.settings.workers - 1)):
         key = f"hub:slice:{connection_id}:{number}"
-        if hub.redis.set(key, 1, nx=True, ex=JOB_TIMEOUT_S):
-            try:
+        if hub.redis.set(key, 1, nx=True, ex=SLOT_S):
+            with _kept(hub, key):
                 yield True
-            finally:
-                hub.redis.delete(key)
             return
     yield False
+
+
+@contextmanager
+def _kept(hub: Hub, key: str) -> Iterator[None]:
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(SLOT_S / 3):
+            with suppress(redis.RedisError):
+                hub.redis.expire(key, SLOT_S)
+
+    thread = threading.Thread(target=beat, daemon=True, name="slot")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        hub.redis.delete(key)
