@@ -54,6 +54,13 @@ def navigation() -> Sequence[Any]:
 
 
 @hookimpl
+def home_panels(user: Any) -> Sequence[Any]:
+    from plugins.partner_portal.panels import panels_for
+
+    return panels_for(user)
+
+
+@hookimpl
 def commands() -> Sequence[Any]:
     from plugins.partner_portal.cli import partner
 

@@ -57,15 +57,15 @@ def lasting(span: timedelta) -> str:
 
 def _decision(due_at: datetime, now: datetime) -> Clock:
     if now > due_at:
-        return Clock(f"decision overdue by {lasting(now - due_at)}", "bad", due_at)
+        return Clock(f"Decision overdue by {lasting(now - due_at)}", "bad", due_at)
     left = due_at - now
-    return Clock(f"decision due in {lasting(left)}", "warn" if left < timedelta(hours=12) else "calm", due_at)
+    return Clock(f"Decision due in {lasting(left)}", "warn" if left < timedelta(hours=12) else "calm", due_at)
 
 
 def _protection(until: date, today: date) -> Clock:
     day = f"{until.day} {until:%b %Y}"
     days = (until - today).days
     if days < 0:
-        return Clock(f"protection ended {day}", "bad")
+        return Clock(f"Protection ended {day}", "bad")
     left = "last day" if days == 0 else f"{days} {'day' if days == 1 else 'days'}"
-    return Clock(f"protection ends {day} ({left})", "warn" if days <= SOON_DAYS else "calm")
+    return Clock(f"Protection ends {day} ({left})", "warn" if days <= SOON_DAYS else "calm")

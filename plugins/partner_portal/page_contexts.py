@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from babel import Locale
@@ -12,6 +11,7 @@ from flask import url_for
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from hub.sdk import money_text
 from plugins.partner_portal.detection import Found, own_deals_with, standings, verdict_of
 from plugins.partner_portal.models import Deal, Partner
 from plugins.partner_portal.partners import families
@@ -41,10 +41,7 @@ _COMPARED = {
     "City": "customer_city",
     "Contact": "contact_name",
     "E-mail": "contact_email",
-    "Value": "amount",
-    "Currency": "currency",
     "Kind": "deal_type",
-    "Expected decision": "target_close_on",
 }
 _WHY = {
     "tax_id": "the same tax id",
@@ -83,8 +80,8 @@ def own_list(session: Session, partner: Partner, listing: Listing) -> dict[str, 
 
 
 def review_list(session: Session, listing: Listing) -> dict[str, Any]:
-    """What waits for a decision, first come first; or what was decided, newest first."""
-    order = Deal.place if listing.show == "waiting" else Deal.decided_at.desc()
+    """What waits for a decision, first come first; or what was decided, latest first."""
+    order = Deal.place if listing.show == "waiting" else Deal.updated_at.desc()
     shown = _page(session, select(Deal).order_by(order), REVIEW_TABS, listing)
     names = family_names(session)
     rows = []
@@ -130,7 +127,7 @@ def review_page(session: Session, deal: Deal, *, actor: str, other: Deal | None 
     return {
         "deal": {**_detail(session, deal), "partner_name": deal.partner.name, "tier": ""},
         "evidence": [_evidence(deal, item, names) for item in found],
-        "compare": _compare(deal, beside) if beside else None,
+        "compare": _compare(deal, beside, names) if beside else None,
         "allowed": [action for action in allowed if action not in why_not],
         "why_not": why_not,
         "reasons": list(REJECTION_REASONS.items()),
@@ -246,7 +243,7 @@ def _detail(session: Session, deal: Deal) -> dict[str, Any]:
         **_row(session, deal, family_names(session)),
         "number": deal.number,
         "website": deal.customer_website,
-        "country": deal.customer_country,
+        "country": _country_name(deal.customer_country),
         "postcode": deal.customer_postcode,
         "contact_name": deal.contact_name,
         "contact_email": deal.contact_email,
@@ -332,25 +329,40 @@ def _evidence(deal: Deal, item: Found, names: Mapping[str, str]) -> dict[str, An
     }
 
 
-def _compare(deal: Deal, other: Deal) -> dict[str, Any]:
-    rows = [(label, getattr(deal, name), getattr(other, name)) for label, name in _COMPARED.items()]
-    rows.append(("Products", ", ".join(sorted(deal.products)), ", ".join(sorted(other.products))))
-    rows.append(("Submitted", deal.submitted_at, other.submitted_at))
+def _compare(deal: Deal, other: Deal, names: Mapping[str, str]) -> dict[str, Any]:
+    left, right = _compared(deal, names), _compared(other, names)
     return {
         "left_title": deal.number,
         "right_title": other.number,
-        "rows": [(label, _cell(left), _cell(right), bool(left) and left == right) for label, left, right in rows],
+        "rows": [(label, left[label], right[label], left[label] == right[label] != "–") for label in left],
     }
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, datetime):
-        return f"{value:%d %b %Y, %H:%M} UTC"
-    return "–" if value in (None, "") else str(value)
+def _compared(deal: Deal, names: Mapping[str, str]) -> dict[str, str]:
+    """What a deal says, by label, as a person reads it."""
+    submitted = f"{deal.submitted_at:%d %b %Y, %H:%M} UTC" if deal.submitted_at else ""
+    shown = {
+        **{label: str(getattr(deal, name)) for label, name in _COMPARED.items()},
+        "Country": _country_name(deal.customer_country),
+        "Value": f"{money_text(deal.amount, deal.currency)} {deal.currency}" if deal.amount is not None else "",
+        "Products": ", ".join(sorted(names.get(code, code) for code in deal.products)),
+        "Expected decision": f"{deal.target_close_on:%d %b %Y}" if deal.target_close_on else "",
+        "Submitted": submitted,
+    }
+    return {label: text or "–" for label, text in shown.items()}
+
+
+def _country_name(code: str) -> str:
+    return str(Locale("en").territories.get(code, code))
 
 
 def _lineage(deal: Deal, *, for_firm: bool) -> list[dict[str, Any]]:
-    """The way of a deal; places without an address are still to come, or not for a partner's eyes."""
+    """The way of a deal; places without an address are still to come, or not for a partner's eyes.
+
+    A deal that leads nowhere has none.
+    """
+    if deal.state in (State.REJECTED, State.WITHDRAWN, State.LOST):
+        return []
     project: dict[str, Any] = {"kind": "Project", "label": "set up" if deal.project_id else ""}
     if deal.project_id and for_firm:
         project["href"] = url_for("pages.project", project_id=deal.project_id)

@@ -69,7 +69,7 @@ class DealOutput(DealInput):
     allowed_actions = fields.List(fields.String(validate=validate.OneOf([action.value for action in Action])))
     editable_fields = fields.List(fields.String())
     partner_name = fields.String()
-    clock = fields.String(metadata={"example": "decision due in 1 day 3 h"})
+    clock = fields.String(metadata={"example": "Decision due in 1 day 3 h"})
     next_step = fields.String()
     submitted_at = fields.AwareDateTime(allow_none=True)
     decision_due_at = fields.AwareDateTime(allow_none=True)

@@ -28,10 +28,10 @@ def test_a_span_is_told_in_its_two_largest_units(span, text):
 @pytest.mark.parametrize(
     ("now", "text", "tone"),
     [
-        (MONDAY, "decision due in 2 days", "calm"),
-        (MONDAY + timedelta(hours=21), "decision due in 1 day 3 h", "calm"),
-        (MONDAY + timedelta(hours=47), "decision due in 1 h", "warn"),
-        (MONDAY + timedelta(hours=50), "decision overdue by 2 h", "bad"),
+        (MONDAY, "Decision due in 2 days", "calm"),
+        (MONDAY + timedelta(hours=21), "Decision due in 1 day 3 h", "calm"),
+        (MONDAY + timedelta(hours=47), "Decision due in 1 h", "warn"),
+        (MONDAY + timedelta(hours=50), "Decision overdue by 2 h", "bad"),
     ],
 )
 def test_the_clock_of_a_submitted_deal(now, text, tone):
@@ -42,11 +42,11 @@ def test_the_clock_of_a_submitted_deal(now, text, tone):
 @pytest.mark.parametrize(
     ("until", "text", "tone"),
     [
-        (date(2027, 2, 12), "protection ends 12 Feb 2027 (80 days)", "calm"),
-        (date(2026, 12, 8), "protection ends 8 Dec 2026 (14 days)", "warn"),
-        (date(2026, 11, 25), "protection ends 25 Nov 2026 (1 day)", "warn"),
-        (date(2026, 11, 24), "protection ends 24 Nov 2026 (last day)", "warn"),
-        (date(2026, 11, 23), "protection ended 23 Nov 2026", "bad"),
+        (date(2027, 2, 12), "Protection ends 12 Feb 2027 (80 days)", "calm"),
+        (date(2026, 12, 8), "Protection ends 8 Dec 2026 (14 days)", "warn"),
+        (date(2026, 11, 25), "Protection ends 25 Nov 2026 (1 day)", "warn"),
+        (date(2026, 11, 24), "Protection ends 24 Nov 2026 (last day)", "warn"),
+        (date(2026, 11, 23), "Protection ended 23 Nov 2026", "bad"),
     ],
 )
 def test_the_clock_of_an_approved_deal(until, text, tone):

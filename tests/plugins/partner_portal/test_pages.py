@@ -45,7 +45,7 @@ def test_a_deal_is_registered_in_two_steps(story, browser, what):
     assert done.status_code == 303
     page = north.get(done.headers["Location"])
     assert "Your deal is submitted." in page.text
-    assert "decision due in" in page.text
+    assert "Decision due in" in page.text
     assert story.look(deal_of(done), lambda deal: (deal.state, str(deal.amount))) == ("submitted", "25000.0000")
 
 
@@ -97,7 +97,7 @@ def test_the_list_shows_clock_and_next_step_and_its_tabs_count(story, browser):
     north = browser("Northwind")
     page = north.get("/partner/deals").text
     assert "Only a draft" in page
-    assert "protection ends" in page
+    assert "Protection ends" in page
     assert "Not mine" not in page
     drafts = north.get("/partner/deals?show=draft").text
     assert ("Only a draft" in drafts, "Protected one" in drafts) == (True, False)
@@ -152,7 +152,7 @@ def test_the_queue_shows_who_came_first_on_top(story, browser):
     page = browser(role="manager").get("/partner/review").text
     assert page.index("First one") < page.index("Second one")
     assert "Northwind" in page
-    assert "decision due in" in page
+    assert "Decision due in" in page
 
 
 def test_a_deal_is_approved_by_two_clicks(story, browser):

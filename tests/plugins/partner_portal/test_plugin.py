@@ -11,6 +11,7 @@ from hub.plugin_host import check_implementations
 HOOKS = {
     "api_blueprints",
     "commands",
+    "home_panels",
     "lineage_recorded",
     "migrations",
     "navigation",
