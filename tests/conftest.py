@@ -6,21 +6,26 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
-import psycopg
 import pytest
 import redis
+from hypothesis import settings as hypothesis_settings
 
 from hub.bootstrap import build_hub
 from hub.config import load_settings
 from hub.migrations import upgrade
 from hub.services.queue_server import ensure_queue_server, stop_queue_server
-from hub.testing.postgres import PostgresServer, PostgresUnavailable
+from hub.testing.postgres import PostgresUnavailable, shared_postgres
 
-DATABASES = os.environ.get("HUB_TEST_DATABASES", "sqlite,postgresql").split(",")
+DATABASES = [name.strip() for name in os.environ.get("HUB_TEST_DATABASES", "sqlite,postgresql").split(",")]
+"""The databases that tests run on: HUB_TEST_DATABASES=sqlite leaves PostgreSQL out."""
 SIP_TASKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "sip" / "tasks.csv"
+
+# Two shared cores are no reason for a property to fail, and what failed once is printed so that it can be replayed.
+hypothesis_settings.register_profile("hub", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("hub")
 
 
 @pytest.fixture(scope="session")
@@ -32,14 +37,16 @@ def short_dir():
 
 
 @pytest.fixture(scope="session")
-def postgres_server(short_dir):
-    server = PostgresServer(short_dir / "pg")
-    try:
-        yield server.start()
-    except PostgresUnavailable as reason:
-        pytest.skip(f"PostgreSQL cannot be started here: {reason}")
-    finally:
-        server.stop()
+def postgres_server():
+    """A real PostgreSQL server, one for all processes of a test run."""
+    test_run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or os.urandom(6).hex()
+    folder = Path(tempfile.gettempdir()) / f"hub-pg-{test_run[:12]}"
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(shared_postgres(folder))
+        except PostgresUnavailable as reason:
+            pytest.skip(f"PostgreSQL cannot be started here: {reason}")
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -68,21 +75,16 @@ def sqlite_template(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server, tmp_path_factory):
-    """The name of a PostgreSQL database with the core's tables, to copy."""
-    create_database(postgres_server, "hub_template", "template0")
-    migrate(postgres_server.url("hub_template"), tmp_path_factory.mktemp("template"))
-    return "hub_template"
+    """The name of a PostgreSQL database with the core's tables, to copy; each process has its own."""
+    name = f"template_{os.urandom(6).hex()}"
+    migrate(postgres_server.create_database(name), tmp_path_factory.mktemp("template"))
+    return name
 
 
 def migrate(url, folder):
     hub = build_hub(load_settings({"data_dir": str(folder), "database_url": url}, environ={}), plugins={})
     upgrade(hub)
     hub.close()
-
-
-def create_database(server, name, template):
-    with psycopg.connect(server.url().replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
 
 
 @pytest.fixture(params=DATABASES)
@@ -94,10 +96,8 @@ def database_url(request, tmp_path):
         return
     server = request.getfixturevalue("postgres_server")
     name = f"t_{os.urandom(6).hex()}"
-    create_database(server, name, request.getfixturevalue("postgres_template"))
-    yield server.url(name)
-    with psycopg.connect(server.url().replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    yield server.create_database(name, template=request.getfixturevalue("postgres_template"))
+    server.drop_database(name)
 
 
 @pytest.fixture

