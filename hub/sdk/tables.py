@@ -10,7 +10,7 @@ from hub.core.clock import now
 from hub.core.columns import Amount, Rate, UtcDateTime
 from hub.core.database import Base, Circumstances, Identified, Revised, circumstances, uuid7
 from hub.core.kinds import Candidate, HubDocument, RecordKind
-from hub.core.outbox import announce
+from hub.core.outbox import Link, announce
 
 __all__ = [
     "Amount",
@@ -19,6 +19,7 @@ __all__ = [
     "Circumstances",
     "HubDocument",
     "Identified",
+    "Link",
     "Rate",
     "RecordKind",
     "Revised",

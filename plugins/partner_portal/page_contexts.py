@@ -12,6 +12,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from hub.sdk import money_text
+from hub.sdk.tables import Link
 from plugins.partner_portal.detection import Found, own_deals_with, standings, verdict_of
 from plugins.partner_portal.models import Deal, Partner
 from plugins.partner_portal.partners import families
@@ -108,7 +109,7 @@ def own_deal_page(session: Session, deal: Deal) -> dict[str, Any]:
     return {
         "deal": _detail(session, deal),
         "verdict": _own_verdict(found) if deal.state == State.SUBMITTED else None,
-        "lineage": _lineage(deal, for_firm=False),
+        "lineage": _lineage(session, deal, for_firm=False),
         "history": _history(deal),
         "actions": _own_actions(deal),
     }
@@ -131,7 +132,7 @@ def review_page(session: Session, deal: Deal, *, actor: str, other: Deal | None 
         "allowed": [action for action in allowed if action not in why_not],
         "why_not": why_not,
         "reasons": list(REJECTION_REASONS.items()),
-        "lineage": _lineage(deal, for_firm=True),
+        "lineage": _lineage(session, deal, for_firm=True),
         "history": _history(deal),
         "decide_href": url_for("partner_portal.decide", deal_id=deal.id),
     }
@@ -356,21 +357,21 @@ def _country_name(code: str) -> str:
     return str(Locale("en").territories.get(code, code))
 
 
-def _lineage(deal: Deal, *, for_firm: bool) -> list[dict[str, Any]]:
+def _lineage(session: Session, deal: Deal, *, for_firm: bool) -> list[dict[str, Any]]:
     """The way of a deal; places without an address are still to come, or not for a partner's eyes.
 
     A deal that leads nowhere has none.
     """
     if deal.state in (State.REJECTED, State.WITHDRAWN, State.LOST):
         return []
+    remote_id = session.scalar(
+        select(Link.remote_id).where(Link.kind == "deals", Link.record_id == deal.id, Link.remote_id.is_not(None))
+    )
+    opportunity = {"kind": "Opportunity", "label": (remote_id if for_firm else "created") if remote_id else ""}
     project: dict[str, Any] = {"kind": "Project", "label": "set up" if deal.project_id else ""}
     if deal.project_id and for_firm:
         project["href"] = url_for("pages.project", project_id=deal.project_id)
-    return [
-        {"kind": "Deal", "label": deal.number, "current": True},
-        {"kind": "Opportunity", "label": ""},
-        project,
-    ]
+    return [{"kind": "Deal", "label": deal.number, "current": True}, opportunity, project]
 
 
 def _history(deal: Deal) -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
 """The pages, without JavaScript: every form posts, every answer is a whole page."""
 
 import re
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from hub.sdk.tables import Link
 from plugins.partner_portal import service
 from plugins.partner_portal.models import Deal
 from plugins.partner_portal.pages import pages
@@ -196,6 +197,17 @@ def test_a_rejected_deal_tells_its_partner_why(story, browser):
     story.act(service.reject_deal, deal_id, reason="duplicate", text="Talk to us.")
     page = browser("Northwind").get(f"/partner/deals/{deal_id}").text
     assert "Another registration covers this customer and product. Talk to us." in page
+
+
+def test_the_way_of_a_deal_is_on_its_page(story, browser):
+    deal_id, project_id = story.approved(story.north), uuid4()
+    link = Link(connection_id=uuid4(), kind="deals", record_id=deal_id, remote_id="006A1", wanted=1)
+    story.hub.transact(lambda session: session.add(link))
+    story.hub.transact(lambda session: service.note_project(session, deal_id, project_id))
+    firms = browser(role="manager").get(f"/partner/review/{deal_id}").text
+    assert ("006A1" in firms, f"/projects/{project_id}" in firms) == (True, True)
+    partners = browser("Northwind").get(f"/partner/deals/{deal_id}").text
+    assert ("006A1" in partners, str(project_id) in partners, "set up" in partners) == (False, False, True)
 
 
 def own_pages(app):
