@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def spec_of(connector: str) -> SandboxSpec:
     found: dict[str, SandboxSpec] = {}
     for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
-            offered = getattr(entry.load(), "sandboxes", list)()
+            offered: Sequence[SandboxSpec] = getattr(entry.load(), "sandboxes", list)()
         except Exception as failure:
             click.echo(f"The plugin {entry.name} cannot be loaded ({type(failure).__name__}).", err=True)
             continue

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 
-class DecimalType(click.ParamType):
+class DecimalType(click.ParamType[Decimal, Any]):
     """A decimal number, digit by digit."""
 
     name = "decimal"
@@ -27,7 +27,7 @@ class DecimalType(click.ParamType):
         return number
 
 
-class DayType(click.ParamType):
+class DayType(click.ParamType[date, Any]):
     """A day: 2026-11-30."""
 
     name = "date"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -26,10 +27,12 @@ def user() -> None:
     """People who log in."""
 
 
-@user.command("add", epilog="Roles: " + " ".join(f"{role}: {text}" for role, text in ROLE_TEXTS.items()))
+@user.command("add")
 @click.option("--email", required=True)
 @click.option("--name", required=True)
-@click.option("--role", type=ROLES, required=True)
+@click.option(
+    "--role", type=ROLES, required=True, help=" ".join(f"{role}: {text}" for role, text in ROLE_TEXTS.items())
+)
 @click.option("--person", help="Who they are where time is recorded (name, number or id).")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; else a link is printed.")
 @json_option
@@ -38,7 +41,7 @@ def add_command(
     hub: Hub, email: str, name: str, role: str, person: str | None, password_stdin: bool, as_json: bool
 ) -> None:
     """Add someone. They set their password by the link that is printed, which is good once, for a day."""
-    password = click.get_text_stream("stdin").readline().rstrip("\n") if password_stdin else None
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
 
     def work(session: Session) -> dict[str, Any]:
         person_id = id_of(session, Person, person, by=(Person.name, Person.external_id), what="person")

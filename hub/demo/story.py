@@ -212,7 +212,7 @@ def deliver(story: Story) -> str:
     def arrived(session: Session) -> bool:
         mine = (Link.connection_id == books, Link.kind == "invoices")
         done = story.count(session, Link, *mine, Link.remote_id.is_not(None), Link.wanted == Link.done)
-        return done == story.counts["invoices"]
+        return bool(done == story.counts["invoices"])
 
     story.wait("All invoices in QuickBooks", arrived)
     there = (Link.connection_id == books, Link.remote_id.is_not(None))
