@@ -13,6 +13,8 @@ from cryptography.fernet import Fernet
 from hub.config import Settings, load_settings, secret_keys
 from hub.core.errors import SetupError
 
+A_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="  # of the right shape
+
 
 @pytest.fixture
 def data_dir(tmp_path):
@@ -117,7 +119,7 @@ def test_where_to_listen(data_dir, bind, host, port, url):
         ("HUB_REDIS_URL", "http://:pw-1@h", "not the address of a Redis or Valkey server; write redis://"),
         ("HUB_REDIS_URL", "redis://:pw-1@h:port", "not the address of a Redis or Valkey server; write redis://"),
         ("HUB_SECRET_KEY", "pw-1", "not a Fernet key"),
-        ("HUB_SECRET_KEY", f"{Fernet.generate_key().decode()},pw-1", "not a Fernet key"),
+        ("HUB_SECRET_KEY", f"{A_KEY},pw-1", "not a Fernet key"),
         ("HUB_BIND", "8000", "“8000” is not address:port; write for example 127.0.0.1:8000"),
         ("HUB_BIND", ":8000", "is not address:port"),
         ("HUB_BIND", "::1:8000", "is not address:port"),

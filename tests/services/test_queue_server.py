@@ -83,7 +83,9 @@ def test_a_killed_server_is_started_again_with_what_it_had(data_dir):
         assert client.info("server")["process_id"] != pid
 
 
-@pytest.mark.parametrize("content", [str(os.getpid()), "1", "999999999", "nonsense", ""])
+@pytest.mark.parametrize(
+    "content", [pytest.param(str(os.getpid()), id="of a process that lives"), "1", "999999999", "nonsense", ""]
+)
 def test_a_stale_pid_file_deceives_nobody(data_dir, content):
     (data_dir / "queue").mkdir(mode=0o700)
     (data_dir / "queue" / "valkey.pid").write_text(content)
