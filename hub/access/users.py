@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -158,7 +158,7 @@ def _theme(session: Session, user: User, value: str) -> str:
     return value
 
 
-_READERS = {
+_READERS: Final[Mapping[str, Callable[[Session, User, Any], Any]]] = {
     "email": _email,
     "name": _name,
     "role": _role,

@@ -15,7 +15,7 @@ from hub.web.api import add_core_api
 from hub.web.api.rest import ApiBlueprint, add_blueprint, make_api
 from hub.web.display import prepare_templates
 from hub.web.errors import register_errors
-from hub.web.guard import Guard, admit, check_guards, guarded
+from hub.web.guard import Guard, admit, check_guards, check_permissions, guarded
 from hub.web.health import health
 from hub.web.pages import register_pages
 from hub.web.session import PageBlueprint, finish, frame
@@ -63,6 +63,7 @@ def _add_plugins(app: Flask, api: Api, hub: Hub, names: set[str]) -> None:
         try:
             if not isinstance(blueprint, ApiBlueprint):
                 raise TypeError("api_blueprints must return what hub.sdk.web.api_blueprint makes")
+            check_permissions(blueprint.permissions, hub.plugins.hooks)
             add_blueprint(api, blueprint, names)
         except Exception as failure:
             log.error("a plugin's API was left out", plugin=plugin, error=str(failure), exc_info=failure)
@@ -70,6 +71,7 @@ def _add_plugins(app: Flask, api: Api, hub: Hub, names: set[str]) -> None:
         try:
             if not isinstance(blueprint, PageBlueprint):
                 raise TypeError("page_blueprints must return what hub.sdk.web.page_blueprint makes")
+            check_permissions(blueprint.permissions, hub.plugins.hooks)
             app.register_blueprint(blueprint)
         except Exception as failure:
             log.error("a plugin's pages were left out", plugin=plugin, error=str(failure), exc_info=failure)

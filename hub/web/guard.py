@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -66,7 +66,7 @@ def guard_of(app: Flask, endpoint: str) -> Guard | None:
 
 def check_guards(app: Flask, hooks: Hooks) -> None:
     """Raises SetupError naming each route without a guard, or with a permission nobody defined."""
-    known = {permission.name for permission in all_permissions(hooks)} | {"", "*"}
+    known = _known(hooks)
     open_routes = sorted(
         rule.rule
         for rule in app.url_map.iter_rules()
@@ -74,6 +74,13 @@ def check_guards(app: Flask, hooks: Hooks) -> None:
     )
     if open_routes:
         raise SetupError(f"These routes name no known permission and are not public: {', '.join(open_routes)}.")
+
+
+def check_permissions(named: Iterable[str], hooks: Hooks) -> None:
+    """Raises SetupError for a permission that neither the core nor an enabled plugin defines."""
+    unknown = sorted(set(named) - _known(hooks))
+    if unknown:
+        raise SetupError(f"There is no permission called {unknown[0]}; add it by the hook `permissions`.")
 
 
 def admit() -> None:
@@ -92,6 +99,10 @@ def admit() -> None:
         _check(guard, current_user_or_none())
     if not guard.by_key and guard.checks_csrf and request.method not in SAFE_METHODS:
         check_csrf()
+
+
+def _known(hooks: Hooks) -> set[str]:
+    return {permission.name for permission in all_permissions(hooks)} | {"", "*"}
 
 
 def _check(guard: Guard, user: CurrentUser | None) -> None:

@@ -87,13 +87,13 @@ def _queue() -> bool:
 
 def _fill(registry: CollectorRegistry, session: Session) -> None:
     links = Gauge("hub_links", "Links per connection and state.", ["connection", "state"], registry=registry)
-    names = dict(session.execute(select(Connection.id, Connection.name)).tuples().all())
+    names = dict(session.execute(select(Connection.id, Connection.name)).all())
     owed = (Link.wanted > Link.done) & Link.parked.is_(None)
     for state, condition in (("owed", owed), ("parked", Link.parked.is_not(None) & Link.ignored.is_(None))):
         found = dict(
-            session.execute(select(Link.connection_id, func.count()).where(condition).group_by(Link.connection_id))
-            .tuples()
-            .all()
+            session.execute(
+                select(Link.connection_id, func.count()).where(condition).group_by(Link.connection_id)
+            ).all()
         )
         for connection_id, name in names.items():
             links.labels(name, state).set(found.get(connection_id, 0))

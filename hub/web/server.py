@@ -24,12 +24,12 @@ GRACE_S: Final = 15
 
 
 def run_web(hub: Hub) -> None:
-    """Serve the hub until it is told to stop. Raises SetupError when it cannot: address taken, no tables, a bad route."""
+    """Serve the hub until it is told to stop. Raises SetupError when it cannot: an address in use, no tables."""
     refuse_taken_address(hub.settings.host, hub.settings.port)
     create_app(hub)  # what is wrong is said here, once, and not by every worker
     settings = hub.settings
     hub.close()  # a worker must not inherit connections
-    _Server(settings).run()
+    _Server(settings).run()  # type: ignore[no-untyped-call]
 
 
 def refuse_taken_address(host: str, port: int) -> None:
@@ -56,7 +56,7 @@ class _Server(BaseApplication):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def load_config(self) -> None:
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
@@ -71,6 +71,7 @@ class _Server(BaseApplication):
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
         }
+        assert self.cfg is not None
         for name, value in chosen.items():
             self.cfg.set(name, value)
 

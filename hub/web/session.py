@@ -27,6 +27,10 @@ _MOST_NOTICES = 10
 class PageBlueprint(Blueprint):
     """Pages whose every route names a permission, or says that it is public. "*" is for everybody who is signed in."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.permissions: set[str] = set()
+
     def get(self, rule: str, *, permission: str = "", public: bool = False, **options: Any) -> Callable[..., Any]:
         """A page to look at."""
         return self._page("GET", rule, permission, public, options)
@@ -41,6 +45,7 @@ class PageBlueprint(Blueprint):
         guard = guard_for(permission, public=public)
 
         def decorate(view: PageView) -> PageView:
+            self.permissions.add(permission)
             endpoint = options.pop("endpoint", view.__name__)
             self.add_url_rule(rule, endpoint, guarded(view, guard), methods=[method], **options)
             return view

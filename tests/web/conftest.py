@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from decimal import Decimal
 
 import pytest
 
@@ -12,8 +14,12 @@ from hub.access.models import User
 from hub.access.permissions import Role
 from hub.access.users import create_user
 from hub.config import secret_keys
+from hub.core.clients.service import create_client
 from hub.core.companies.service import set_company
 from hub.core.people.service import create_person
+from hub.core.projects.service import create_project, create_task
+from hub.core.rates.service import add_rate
+from hub.core.timesheets.service import record_time, submit_and_approve
 from hub.web.app import create_app
 
 ROLES = [str(role) for role in Role]
@@ -93,3 +99,24 @@ def api_as(app, keys):
 def api(api_as):
     """The API as the admin sees it."""
     return api_as("admin")
+
+
+@pytest.fixture
+def billable(hub, users):
+    """Two hours of approved time at 80.00: ids of the client, project, task, person and entry."""
+
+    def work(session):
+        client = create_client(session, name="Acme")
+        project = create_project(session, client_id=client.id, name="Roll-out")
+        task = create_task(session, project_id=project.id, name="Build")
+        person = create_person(session, name="Grace")
+        session.flush()
+        add_rate(session, rate=Decimal("80.00"), currency="GBP")
+        entry = record_time(
+            session, task_id=task.id, person_id=person.id, worked_on=date(2026, 11, 2), seconds=7200, note="Steel"
+        )
+        submit_and_approve(session, [entry.id])
+        named = {"client": client, "project": project, "task": task, "person": person, "entry": entry}
+        return {name: str(record.id) for name, record in named.items()}
+
+    return hub.transact(work)

@@ -25,7 +25,7 @@ MOST: Final = 100
 _PURPOSE = "cursor"
 _MAC_LENGTH: Final = 32
 
-PAGING_FIELDS: Final = {
+PAGING_FIELDS: Final[dict[str, fields.Field[Any]]] = {
     "limit": fields.Integer(load_default=DEFAULT_LIMIT, validate=whole(1, MOST).validate, metadata={"example": 25}),
     "cursor": fields.String(metadata={"description": "`next_cursor` of the page before; opaque."}),
 }

@@ -15,11 +15,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask, Response, g, request
+from flask_smorest import Api
+from flask_smorest.blueprint import Blueprint
 from marshmallow import Schema
 from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -37,7 +38,7 @@ from hub.web.problems import Refused
 
 PREFIX: Final = "/api/v1"
 Values = dict[str, Any]
-View = Callable[..., Response]
+View = TypeVar("View", bound=Callable[..., Any])
 Work = Callable[[Session], Any]
 
 
@@ -58,14 +59,17 @@ class Operation:
     """If-Match is about a record that the route names."""
 
 
-class ApiBlueprint(flask_smorest.Blueprint):
+class ApiBlueprint(Blueprint):
     """Routes of one noun, under /api/v1 and `prefix`."""
 
     def __init__(self, name: str, description: str, *, prefix: str, strict: bool = False) -> None:
-        super().__init__(f"api.{name}".replace(".", "-"), __name__, url_prefix=PREFIX + prefix, description=description)
+        super().__init__(  # type: ignore[no-untyped-call]
+            f"api-{name.replace(' ', '-')}", __name__, url_prefix=PREFIX + prefix, description=description
+        )
         self.tag = name
         self.strict = strict
         self.operations: list[Operation] = []
+        self.permissions: set[str] = set()
 
     def get(self, rule: str, **options: Any) -> Callable[[View], View]:
         """A route for looking. options: permission or public, query, output, paged."""
@@ -97,12 +101,16 @@ class ApiBlueprint(flask_smorest.Blueprint):
             @wraps(view)
             def run(**path: Any) -> Response:
                 g.operation = operation
-                return view(**path, **_loaded(operation))
+                response: Response = view(**path, **_loaded(operation))
+                return response
 
             guarded(run, guard)
             run._apidoc = {"manual_doc": describe.operation(operation, has_id="<" in rule)}  # type: ignore[attr-defined]
             self.operations.append(operation)
-            self.add_url_rule(rule, endpoint=view.__name__, view_func=run, methods=[method], tags=[self.tag])
+            self.permissions.add(permission)
+            self.add_url_rule(  # type: ignore[no-untyped-call]
+                rule, endpoint=view.__name__, view_func=run, methods=[method], tags=[self.tag]
+            )
             return view
 
         return decorate
@@ -270,23 +278,25 @@ def _json(value: Any) -> str:
 # The API as a whole ---------------------------------------------------------------------------------------------------
 
 
-class _Api(flask_smorest.Api):
-    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation lists its own
+class _Api(Api):
+    DEFAULT_ERROR_RESPONSE_NAME = None  # type: ignore[assignment]  # each operation lists its own
 
     def _register_error_handlers(self) -> None:
         """Errors are rendered in hub.web.errors, for pages and API alike."""
 
 
-def make_api(app: Flask, version: str) -> flask_smorest.Api:
+def make_api(app: Flask, version: str) -> Api:
     """The API of an application, with its OpenAPI document at /api/v1/openapi.json."""
     app.config.update(describe.SETTINGS, API_VERSION=version)
     plugin = MarshmallowPlugin(schema_name_resolver=describe.schema_name)
-    api = _Api(app, spec_kwargs={"marshmallow_plugin": plugin})
+    api: Api = _Api(  # type: ignore[no-untyped-call]
+        app, spec_kwargs={"marshmallow_plugin": plugin}
+    )
     describe.complete(api)
     return api
 
 
-def add_blueprint(api: flask_smorest.Api, blueprint: ApiBlueprint, taken: set[str]) -> None:
+def add_blueprint(api: Api, blueprint: ApiBlueprint, taken: set[str]) -> None:
     """Mount a blueprint. taken: names of operations so far, which grow. Raises SetupError for a name that is taken."""
     twice = sorted(taken & {operation.name for operation in blueprint.operations})
     if twice:

@@ -200,7 +200,7 @@ def _visible() -> Select[Any]:
 
 def _entry(entry_id: UUID) -> Callable[[Session], TimeEntry]:
     def find(session: Session) -> TimeEntry:
-        entry = session.scalar(_visible().where(TimeEntry.id == entry_id))
+        entry: TimeEntry | None = session.scalar(_visible().where(TimeEntry.id == entry_id))
         if entry is None:
             raise NotFound(f"There is no time entry with id {entry_id}.")
         return entry

@@ -13,6 +13,7 @@ from hub.access.users import change_user, get_user, password_is, set_password
 from hub.core.errors import HubError, NotFound, RuleBroken
 from hub.web.current import current_user, current_user_or_none, reading, transact
 from hub.web.pages.blueprint import pages
+from hub.web.pages.first_run import has_users
 from hub.web.session import (
     current_session_id,
     flash,
@@ -30,6 +31,8 @@ def login() -> ResponseReturnValue:
     """The form to sign in."""
     if current_user_or_none() is not None:
         return redirect_to("pages.home")
+    if not has_users():
+        return redirect_to("pages.first_admin")
     return render("pages/login.html", email="", next=_local(request.args.get("next", "")), error="")
 
 
@@ -104,7 +107,7 @@ def password_sent() -> ResponseReturnValue:
     return redirect_to("pages.home")
 
 
-@pages.post("/theme", permission="*")
+@pages.post("/preferences/theme", permission="*")
 def theme() -> ResponseReturnValue:
     """Remember the theme, and go back to where it was chosen."""
     transact(lambda session: change_user(session, current_user().id, theme=request.form.get("theme", "")))
