@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,12 +39,20 @@ _RETRIED_SQLSTATES = {"40001", "40P01", "55P03"}  # serialisation failure, deadl
 _WRITES = "hub_writes"
 
 
+_last_id = [0]
+_id_lock = threading.Lock()
+
+
 def uuid7() -> UUID:
-    """A UUID of version 7: milliseconds first, so that ids sort by creation. Source: RFC 9562, section 5.7."""
-    milliseconds = time.time_ns() // 1_000_000
-    rand = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (rand >> 62 & 0xFFF) << 64 | 0b10 << 62
-    return UUID(int=value | rand & 0x3FFFFFFFFFFFFFFF)
+    """A UUID of version 7 that sorts after every earlier one of this process.
+
+    48 bits of milliseconds, 12 bits that count within one, 62 random bits. Source: RFC 9562, 5.7 and 6.2, method 1.
+    """
+    with _id_lock:
+        # The count starts anew with each millisecond; should it overflow, it borrows from the next one.
+        _last_id[0] = ticks = max(_last_id[0] + 1, time.time_ns() // 1_000_000 << 12)
+    value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62
+    return UUID(int=value | int.from_bytes(os.urandom(8), "big") >> 2)
 
 
 class Base(DeclarativeBase):
