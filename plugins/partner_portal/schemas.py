@@ -48,7 +48,9 @@ class DealInput(Schema):
     target_close_on = fields.Date(allow_none=True)
     stage = _choice(STAGES)
     involvement = _choice(INVOLVEMENTS)
-    help_needed = fields.List(fields.String(validate=validate.OneOf(HELP)), allow_none=True)
+    help_needed = fields.List(
+        fields.String(validate=validate.OneOf(HELP)), allow_none=True, validate=validate.Length(max=len(HELP))
+    )
 
 
 class ConflictOutput(Schema):
