@@ -22,13 +22,13 @@ from hub.core.outbox import Link
 from hub.sync.claim import heartbeat, release, write
 from hub.sync.connector import Change, Found, Op, Sending, Status, Stream
 from hub.sync.models import Hint, MatchCase
+from hub.sync.prepare import Prepared
 from hub.sync.runs import Item, RunLog
 from hub.sync.settle import pause, wake_children
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
     from hub.sync.connections import Opened
-    from hub.sync.push import Prepared
 
 DECISIONS = ("link", "create", "ignore")
 

@@ -9,7 +9,6 @@ from hub.core.outbox import Link
 from hub.sync.cycle import run_connection
 from hub.sync.models import Attempt, RunItem
 from hub.sync.repairs import parked_links, retry_all
-from hub.sync.resolve import resolve  # noqa: F401
 
 
 def links(hub, kind):

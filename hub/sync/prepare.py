@@ -1,0 +1,117 @@
+"""Loading and mapping what is to be sent: the present record, in the vendor's fields, and what of that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from hub.core.errors import PermanentFailure
+from hub.core.frozen import freeze
+from hub.core.outbox import Link
+from hub.sync.connector import Op, Ref, Status, Stream, Values
+from hub.sync.runs import Item, RunLog
+from hub.sync.settle import park, settle_unchanged, wait_for_parents
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+    from hub.sync.connections import Opened
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One record ready to go: its link, what it looks like over there now, and what of that differs."""
+
+    link: Link
+    op: Op
+    revision: int
+    label: str
+    mapped: Values
+    body: Values
+
+
+def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run: RunLog) -> list[Prepared]:
+    """Load and map the present records. What waits, is refused by the mapping, or is unchanged is settled here."""
+    if not links:
+        return []
+    kind = hub.kinds[stream.kind]
+    with hub.read() as session:
+        records = {
+            record.id: record for record in kind.load(session, [link.record_id for link in links if link.record_id])
+        }
+    needs = _needs(opened, stream, links, records)
+    remote_ids = _remote_ids(hub, opened.id, [ref for refs in needs.values() for ref in refs])
+    prepared: list[Prepared] = []
+    unchanged: list[tuple[Link, Item]] = []
+    for link in links:
+        record = records.get(link.record_id) if link.record_id else None
+        if record is None:
+            unchanged.append((link, _item(stream, link, Status.UNCHANGED, reason="The record is gone here.")))
+            continue
+        label = kind.label(record)
+        missing = [ref for ref in needs[link.id] if ref not in remote_ids]
+        if missing:
+            wait_for_parents(hub, opened, link, missing[0], label, run)
+            continue
+        try:
+            mapped: Values = freeze(opened.connector.body(stream.kind, record, remote_ids, part=link.part))
+        except PermanentFailure as refusal:
+            park(hub, link, str(refusal), refusal.field or "", _item(stream, link, Status.REJECTED, label), run)
+            continue
+        body = mapped if link.remote_id is None else _differences(mapped, link.sent)
+        if link.remote_id is not None and not body:
+            unchanged.append((link, _item(stream, link, Status.UNCHANGED, label)))
+            continue
+        op = Op.CREATE if link.remote_id is None else Op.UPDATE
+        prepared.append(Prepared(link, op, record.revision, label, mapped, body))
+    settle_unchanged(hub, unchanged, {item.id: item.revision for item in records.values()}, run)
+    return prepared
+
+
+def _needs(
+    opened: Opened, stream: Stream, links: Sequence[Link], records: dict[UUID, Any]
+) -> dict[UUID, Sequence[Ref]]:
+    return {
+        link.id: opened.connector.needs(stream.kind, records[link.record_id]) if link.record_id in records else ()
+        for link in links
+    }
+
+
+def _remote_ids(hub: Hub, connection_id: UUID, refs: Sequence[Ref]) -> dict[Ref, str]:
+    """The remote ids of everything a block refers to, in one query per kind."""
+    found: dict[Ref, str] = {}
+    with hub.read() as session:
+        for kind in sorted({ref.kind for ref in refs}):
+            ids = {ref.id for ref in refs if ref.kind == kind}
+            rows = session.execute(
+                select(Link.record_id, Link.part, Link.remote_id).where(
+                    Link.connection_id == connection_id,
+                    Link.kind == kind,
+                    Link.record_id.in_(ids),
+                    Link.remote_id.is_not(None),
+                )
+            )
+            found |= {Ref(kind, row.record_id, row.part): row.remote_id for row in rows}
+    return found
+
+
+def _differences(mapped: Values, sent: Values | None) -> Values:
+    """Only what differs from what was sent last travels."""
+    if sent is None:
+        return mapped
+    return {name: value for name, value in mapped.items() if name not in sent or sent[name] != value}
+
+
+def _item(stream: Stream, link: Link, status: Status, label: str = "", reason: str = "") -> Item:
+    return Item(
+        kind=stream.kind,
+        direction="push",
+        status=status,
+        label=label or link.label,
+        record_id=link.record_id,
+        remote_id=link.remote_id,
+        reason=reason,
+    )
