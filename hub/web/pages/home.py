@@ -1,10 +1,23 @@
-"""The first page after signing in."""
+"""The first page after signing in: what needs this user now, the figures of their work, and what happened lately."""
 
 from __future__ import annotations
 
-from flask.typing import ResponseReturnValue
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from hub.web.current import current_user
+from flask import render_template
+from flask.typing import ResponseReturnValue
+from markupsafe import Markup
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hub.core import clock
+from hub.core.companies.models import Company
+from hub.web.current import current_hub, current_user, reading
+from hub.web.home_activity import recent_activity
+from hub.web.home_figures import home_figures
+from hub.web.home_needs import home_needs
+from hub.web.menu import Panel
 from hub.web.pages.blueprint import pages
 from hub.web.session import render
 
@@ -12,17 +25,40 @@ from hub.web.session import render
 @pages.get("/", permission="*")
 def home() -> ResponseReturnValue:
     """What needs this user now."""
-    greeting = f"Hello, {current_user().name.split()[0]}"
-    return render("pages/home.html", greeting=greeting, note="", needs=[], kpis=[], activity=[], panels=[], quick=[])
+    with reading() as session:
+        zone = session.scalar(select(Company.time_zone).order_by(Company.id).limit(1)) or "UTC"
+        context = _context(session, zone)
+    return render("pages/home.html", **context, panels=_panels())
 
 
-@pages.get("/search", permission="*")
-def search() -> ResponseReturnValue:
-    """What is called like this."""
-    return render("pages/search.html", query="", groups=[], results=[])
+def _context(session: Session, zone: str) -> dict[str, Any]:
+    today = clock.today(zone)
+    needs = home_needs(session, today)
+    return {
+        "greeting": f"{_time_of_day(zone)}, {current_user().name.split()[0]}",
+        "note": f"{today:%A} {today.day} {today:%B}",
+        "needs": needs,
+        "kpis": home_figures(session, today),
+        "activity": recent_activity(session),
+        "quick": _quick(),
+    }
 
 
-@pages.get("/shortcuts", permission="*")
-def shortcuts() -> ResponseReturnValue:
-    """The keys that save a click."""
-    return render("pages/shortcuts.html")
+def _time_of_day(zone: str) -> str:
+    hour = clock.now().astimezone(ZoneInfo(zone)).hour
+    return "Good morning" if hour < 12 else "Good afternoon" if hour < 18 else "Good evening"
+
+
+def _quick() -> list[dict[str, Any]]:
+    return []
+
+
+def _panels() -> list[dict[str, Any]]:
+    """What plugins show to this user; one that cannot be rendered is left out by the caller of hooks."""
+    contributed = [panel for _, panel in current_hub().plugins.hooks.collect("home_panels", user=current_user())]
+    wanted = sorted((each for each in contributed if isinstance(each, Panel)), key=lambda each: each.position)
+    return [{"title": each.title, "note": each.note, "html": _rendered(each)} for each in wanted]
+
+
+def _rendered(panel: Panel) -> Markup:
+    return Markup(render_template(panel.template, **panel.context))  # noqa: S704 - what the template escaped

@@ -1,0 +1,89 @@
+"""What the time on projects amounts to: hours, and their value at the rates of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from hub.core.invoicing.models import LineEntry
+from hub.core.invoicing.rules import line_net
+from hub.core.money import ZERO
+from hub.core.projects.models import Project
+from hub.core.rates.models import RateCard
+from hub.core.rates.rules import Work as Priced
+from hub.core.rates.rules import resolve_rate
+from hub.core.timesheets.models import TimeEntry, TimeStatus
+from hub.core.timesheets.rules import hours_of
+from hub.core.timesheets.service import counts
+
+_APPROVED = (TimeStatus.APPROVED, TimeStatus.BILLED)
+
+
+@dataclass(slots=True)
+class Work:
+    """The time of one project. value, unbilled: of approved billable time, in the project's currency.
+
+    Time without a rate is worth nothing here; drafting an invoice names it.
+    """
+
+    seconds: int = 0
+    approved_seconds: int = 0
+    value: Decimal = ZERO
+    unbilled: Decimal = ZERO
+
+
+def work_of_projects(session: Session, projects: Sequence[Project]) -> dict[UUID, Work]:
+    """The work of each of these projects, in three queries."""
+    found = {project.id: Work() for project in projects}
+    query = (
+        select(TimeEntry.project_id, TimeEntry.status, func.sum(TimeEntry.seconds))
+        .where(TimeEntry.project_id.in_(found), counts())
+        .group_by(TimeEntry.project_id, TimeEntry.status)
+    )
+    for project_id, status, seconds in session.execute(query).tuples():
+        found[project_id].seconds += seconds
+        found[project_id].approved_seconds += seconds if status in _APPROVED else 0
+    _add_billed(session, found)
+    _add_unbilled(session, {project.id: project for project in projects}, found)
+    return found
+
+
+def _add_billed(session: Session, found: dict[UUID, Work]) -> None:
+    """What is on invoices was priced when it was drafted."""
+    hours = func.sum(LineEntry.hours)
+    query = (
+        select(TimeEntry.project_id, TimeEntry.rate, hours)
+        .join(LineEntry, LineEntry.time_entry_id == TimeEntry.id)
+        .where(TimeEntry.project_id.in_(found), TimeEntry.rate.is_not(None))
+        .group_by(TimeEntry.project_id, TimeEntry.rate)
+    )
+    for project_id, rate, quantity in session.execute(query).tuples():
+        found[project_id].value += (rate or ZERO) * quantity
+
+
+def _add_unbilled(session: Session, projects: dict[UUID, Project], found: dict[UUID, Work]) -> None:
+    """What is approved and on no invoice is priced by the rate cards as they are now."""
+    dimensions = (TimeEntry.project_id, TimeEntry.task_id, TimeEntry.person_id, TimeEntry.worked_on)
+    query = (
+        select(*dimensions, func.sum(TimeEntry.seconds))
+        .where(TimeEntry.project_id.in_(projects), TimeEntry.status == TimeStatus.APPROVED, TimeEntry.billable)
+        .where(counts())
+        .group_by(*dimensions)
+    )
+    rows = session.execute(query).tuples().all()
+    cards = session.scalars(select(RateCard)).all() if rows else []
+    for project_id, task_id, person_id, worked_on, seconds in rows:
+        project = projects[project_id]
+        work = Priced(
+            project.company_id, project.client_id, project_id, task_id, person_id, worked_on, project.currency
+        )
+        price = resolve_rate(work, cards)
+        if price is not None:
+            amount = line_net(hours_of(seconds), price.rate, project.currency)
+            found[project_id].value += amount
+            found[project_id].unbilled += amount
