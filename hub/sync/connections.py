@@ -74,13 +74,15 @@ def add_connection(
     name: str,
     settings: Mapping[str, Any],
     read_only: bool = False,
+    paused: bool = False,
     start_on: date | None = None,
     conditions: Mapping[str, Mapping[str, Any]] | None = None,
     actor: str = "system",
 ) -> Connection:
     """A new connection, once its settings are valid and its test succeeds. Its streams become owed what exists.
 
-    Raises RuleBroken (settings, name, or account taken), ConnectorError when the test fails.
+    paused: nothing is read or written before it is resumed, so that its streams can be chosen first. Raises RuleBroken
+    (settings, name, or account taken), ConnectorError when the test fails.
     """
     plugin, kind = hub.connector_class(connector)
     loaded = load_settings(kind, settings)
@@ -93,7 +95,7 @@ def add_connection(
         plugin=plugin,
         connector=connector,
         settings=hub.cipher.encrypt(dict(settings)),
-        state=ConnectionState.READ_ONLY if read_only else ConnectionState.ACTIVE,
+        state=_first_state(read_only=read_only, paused=paused),
         writes=not read_only,
         facts={},
         tokens=None,
@@ -126,6 +128,12 @@ def add_connection(
         raise
     with hub.read() as session:
         return session.get_one(Connection, connection.id)
+
+
+def _first_state(*, read_only: bool, paused: bool) -> ConnectionState:
+    if paused:
+        return ConnectionState.PAUSED
+    return ConnectionState.READ_ONLY if read_only else ConnectionState.ACTIVE
 
 
 def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") -> CheckResult:

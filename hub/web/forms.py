@@ -147,7 +147,8 @@ def _shown(kind: str, value: Any) -> str | bool:
     if value is None or kind.startswith("secret"):
         return ""
     if isinstance(value, Mapping):
-        return "\n".join(f"{name} = {each}" for name, each in value.items())
+        between = "\n" if kind == "area" else "; "
+        return between.join(f"{name} = {each}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return "\n".join(str(each) for each in value)
     return str(value)

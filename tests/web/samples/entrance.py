@@ -20,6 +20,15 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         {"person": "Amara Okafor", "href": "#", "errors": {"repeat": "The two are not the same."}, "csrf_token": "t"},
     ),
     "reset_password_used": ("pages/reset_password.html", {"person": None, "href": "#", "csrf_token": "t"}),
+    "first_admin": (
+        "pages/first_admin.html",
+        {
+            "values": {"name": "Amara Okafor", "country": "GB", "currency": "POUND"},
+            "errors": {"currency": "“POUND” is no currency. Use a three-letter ISO 4217 code such as GBP."},
+            "href": "#",
+            "csrf_token": "t",
+        },
+    ),
     "password": ("pages/password.html", frame()),
     "shortcuts": ("pages/shortcuts.html", frame()),
     "first_run": (

@@ -1,0 +1,86 @@
+"""How far each stream of a connection is in step: what is linked, owed, set aside, and what waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, select
+from sqlalchemy.orm import Session
+
+from hub.core.kinds import RecordKind
+from hub.core.outbox import Link, Subscription, creates
+from hub.sync.models import MatchCase
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The counts of one stream, or of several together.
+
+    linked: records both sides know. owed: to be sent by itself. waiting: owed after another record. parked: refused,
+    for a person. uncertain: sent, and no answer came. to_match: open cases of matching.
+    """
+
+    linked: int = 0
+    owed: int = 0
+    waiting: int = 0
+    parked: int = 0
+    uncertain: int = 0
+    ignored: int = 0
+    to_match: int = 0
+
+    @property
+    def in_step(self) -> bool:
+        """Nothing is to be done by anybody."""
+        return not (self.owed or self.waiting or self.parked or self.uncertain or self.to_match)
+
+    def __add__(self, other: Standing) -> Standing:
+        return Standing(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+def standings(session: Session, connection_ids: Collection[UUID]) -> dict[tuple[UUID, str], Standing]:
+    """The standing of each stream of these connections that has any links or cases, in two queries."""
+    counts = {name: func.sum(case((clause, 1), else_=0)) for name, clause in _clauses().items()}
+    rows = session.execute(
+        select(Link.connection_id, Link.kind, *counts.values())
+        .where(Link.connection_id.in_(connection_ids))
+        .group_by(Link.connection_id, Link.kind)
+    )
+    found = {(row[0], row[1]): Standing(**dict(zip(counts, map(int, row[2:]), strict=True))) for row in rows}
+    cases = session.execute(
+        select(MatchCase.connection_id, MatchCase.kind, func.count())
+        .where(MatchCase.connection_id.in_(connection_ids), MatchCase.decision.is_(None))
+        .group_by(MatchCase.connection_id, MatchCase.kind)
+    )
+    for connection_id, kind, number in cases:
+        key = (connection_id, kind)
+        found[key] = found.get(key, Standing()) + Standing(to_match=number)
+    return found
+
+
+def not_yet_owed(session: Session, kind: RecordKind, subscription: Subscription) -> int:
+    """How many records would be created over there that nothing is owed of yet: what enabling writing would send."""
+    linked = exists().where(
+        Link.connection_id == subscription.connection_id, Link.kind == kind.name, Link.record_id == kind.model.id
+    )
+    query = select(func.count()).select_from(kind.model).where(*creates(kind, subscription), ~linked)
+    return session.scalar(query) or 0
+
+
+def together(found: Mapping[tuple[UUID, str], Standing], connection_id: UUID) -> Standing:
+    """All streams of one connection."""
+    return sum((each for (whose, _), each in found.items() if whose == connection_id), Standing())
+
+
+def _clauses() -> dict[str, ColumnElement[bool]]:
+    settled = and_(Link.parked.is_(None), Link.ignored.is_(None))
+    wanted = and_(Link.wanted > Link.done, settled, Link.attempt_id.is_(None), Link.held.is_(False))
+    return {
+        "linked": Link.remote_id.is_not(None),
+        "owed": and_(wanted, Link.waiting_for.is_(None)),
+        "waiting": and_(wanted, Link.waiting_for.is_not(None)),
+        "parked": and_(Link.parked.is_not(None), Link.ignored.is_(None)),
+        "uncertain": and_(Link.attempt_id.is_not(None), settled),
+        "ignored": Link.ignored.is_not(None),
+    }
