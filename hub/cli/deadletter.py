@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hub.bootstrap import Hub
-from hub.cli.link import link_values
+from hub.cli.link import connection_names, link_values
 from hub.cli.output import json_option, plural, print_fields, print_record, print_rows
 from hub.cli.session import ACTOR, pass_hub
 from hub.sync.connections import connection_named
-from hub.sync.models import Attempt, Connection
+from hub.sync.models import Attempt
 from hub.sync.repairs import get_link, ignore_link, parked_links, retry_all, retry_links
 
 
@@ -32,7 +32,7 @@ def list_command(hub: Hub, name: str | None, limit: int, as_json: bool) -> None:
     """What waits for a person."""
     with hub.read() as session:
         connection_id = connection_named(session, name).id if name else None
-        names = dict(session.execute(select(Connection.id, Connection.name)).tuples().all())
+        names = connection_names(session)
         rows = [link_values(link, names) for link in parked_links(session, connection_id, limit=limit)]
     columns = ("id", "connection", "kind", "label", "parked", "parked_field", "parked_remedy")
     print_rows(rows, columns, as_json=as_json, empty="Nothing waits for a person.")
@@ -46,7 +46,7 @@ def show_command(hub: Hub, link_id: UUID, as_json: bool) -> None:
     """One of them, with every try to send it."""
     with hub.read() as session:
         link = get_link(session, link_id)
-        names = dict(session.execute(select(Connection.id, Connection.name)).tuples().all())
+        names = connection_names(session)
         attempts = session.scalars(select(Attempt).where(Attempt.link_id == link_id).order_by(Attempt.id))
         values: dict[str, Any] = link_values(link, names)
         values["attempts"] = [{"op": one.op, "status": one.status, "reason": one.reason} for one in attempts]

@@ -31,11 +31,12 @@ def link() -> None:
 def show_command(hub: Hub, text: str, as_json: bool) -> None:
     """The links of a record, by its id, its number or name, its id over there, or the link's own id."""
     record_id = as_id(text)
-    wanted = [Link.label == text, Link.remote_id == text]
+    starts = Link.label.startswith(f"{text} ", autoescape=True)  # a document's label is its number and the client
+    wanted = [Link.label == text, starts, Link.remote_id == text]
     if record_id is not None:
         wanted = [Link.record_id == record_id, Link.id == record_id]
     with hub.read() as session:
-        names = dict(session.execute(select(Connection.id, Connection.name)).tuples().all())
+        names = connection_names(session)
         rows = [link_values(one, names) for one in session.scalars(select(Link).where(or_(*wanted)).order_by(Link.id))]
     columns = ("id", "connection", "kind", "label", "remote_id", "owed", "waiting", "parked")
     print_rows(rows, columns, as_json=as_json, empty=f"Nothing is linked as “{text}”.")
@@ -68,6 +69,11 @@ def relink_command(hub: Hub, link_id: UUID, remote_id: str, as_json: bool) -> No
 
     changed = hub.transact(work, actor=ACTOR)
     print_record(changed, as_json=as_json, sentence=f"“{changed['label']}” is {remote_id} there.")
+
+
+def connection_names(session: Session) -> dict[UUID, str]:
+    """The names of all connections by id."""
+    return {row.id: row.name for row in session.execute(select(Connection.id, Connection.name))}
 
 
 def link_values(one: Link, connections: Mapping[UUID, str]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def _deliveries(session: Session, record_id: UUID) -> list[dict[str, Any]]:
             "who": connection,
             "text": " ".join(filter(None, (item.remote_id, item.reason))),
         }
-        for item, connection in session.execute(query.where(RunItem.record_id == record_id)).tuples()
+        for item, connection in session.execute(query.where(RunItem.record_id == record_id))
     ]
 
 

@@ -173,7 +173,7 @@ def import_time(story: Story) -> str:
     """Two exports, one of them German; three rows cannot be right; a second import changes nothing."""
     with story.hub.read() as session:
         query = select(Client.name, Project.name).join(Project, Project.client_id == Client.id)
-        projects = session.execute(query.order_by(Project.name)).tuples().all()
+        projects = [(client, project) for client, project in session.execute(query.order_by(Project.name))]
     month = date.today().replace(day=1) - timedelta(days=1)  # noqa: DTZ011 (any month will do)
     english, german = work_of(month, projects), german_work_of(month, projects)
     story.work = [*english, *german]
