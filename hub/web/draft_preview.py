@@ -104,7 +104,7 @@ def _entries(session: Session, until: date) -> Iterable[_Entry]:
         .where(TimeEntry.status == TimeStatus.APPROVED, TimeEntry.billable, TimeEntry.worked_on <= until, counts())
         .order_by(Client.name, Project.name, TimeEntry.worked_on, TimeEntry.id)
     )
-    return (_Entry(*row) for row in session.execute(query))
+    return (_Entry._make(row) for row in session.execute(query))
 
 
 def _key(entry: _Entry, by: Sequence[str]) -> tuple[Any, ...]:

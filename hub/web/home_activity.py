@@ -40,7 +40,7 @@ def recent_activity(session: Session) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     groups: list[list[Event]] = []
     for event in session.scalars(query):
-        if groups and (groups[-1][0].name, groups[-1][0].actor) == (event.name, event.actor):
+        if groups and _likeness(groups[-1][0]) == _likeness(event):
             groups[-1].append(event)
         else:
             groups.append([event])
@@ -48,6 +48,10 @@ def recent_activity(session: Session) -> list[dict[str, Any]]:
     for group in groups[:_SHOWN]:
         entries.append(_entry(group, names[group[0].actor]))
     return entries
+
+
+def _likeness(event: Event) -> tuple[str, str, bool]:
+    return event.name, event.actor, event.revision == 1
 
 
 def _entry(group: list[Event], who: str) -> dict[str, Any]:
@@ -69,7 +73,17 @@ def _entry(group: list[Event], who: str) -> dict[str, Any]:
 def _several(event: Event, number: int) -> str:
     """12 time entries approved."""
     what = words(event.kind).lower() if number > 1 else words(event.kind).lower().removesuffix("s")
-    return f"{number:,} {what} {event.name.rpartition('_')[2]}"
+    return f"{number:,} {what} {_done(event)}"
+
+
+def _done(event: Event) -> str:
+    """What happened, in the last word of its name; a record is added by its first revision."""
+    verb = event.name.rpartition("_")[2]
+    return "added" if verb == "changed" and event.revision == 1 else verb
+
+
+def _done_to(payload: Mapping[str, Any]) -> str:
+    return "added" if payload.get("revision") == 1 else "changed"
 
 
 def _amount(payload: Mapping[str, Any], name: str) -> str:
@@ -80,6 +94,6 @@ _ONE: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "invoice_issued": lambda invoice: f"Invoice {invoice['number']} issued to {invoice['client_name']}",
     "invoice_paid": lambda invoice: f"Invoice {invoice['number']} paid by {invoice['client_name']}",
     "payment_received": lambda payment: f"{_amount(payment, 'amount')} received",
-    "client_changed": lambda client: f"Client {client['name']} changed",
-    "project_changed": lambda project: f"Project {project['name']} changed",
+    "client_changed": lambda client: f"Client {client['name']} {_done_to(client)}",
+    "project_changed": lambda project: f"Project {project['name']} {_done_to(project)}",
 }

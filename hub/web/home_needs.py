@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import url_for
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from hub.core.invoicing.models import Invoice, InvoiceStatus
@@ -86,7 +86,7 @@ def _returned(session: Session, person_id: UUID) -> Iterable[Need]:
 
 
 def _not_handed_in(session: Session, person_id: UUID, today: date) -> Iterable[Need]:
-    """The oldest week before this one that has open time."""
+    """The oldest week before this one with open time; else last week, if somebody who records time forgot it."""
     this_week = week_named("", today)
     waits = (TimeEntry.person_id == person_id, TimeEntry.status == TimeStatus.OPEN, counts())
     oldest = session.scalar(
@@ -94,18 +94,19 @@ def _not_handed_in(session: Session, person_id: UUID, today: date) -> Iterable[N
     )
     if oldest is not None:
         week = week_named("", oldest)
-        within = TimeEntry.worked_on.between(week.from_on, week.to_on)
-        seconds = session.scalar(select(func.sum(TimeEntry.seconds)).where(*waits, within)) or 0
+        query = select(func.sum(TimeEntry.seconds)).where(*waits, week.holds(TimeEntry.worked_on))
+        seconds = session.scalar(query) or 0
         text = f"{hours(seconds)} h are entered. What is not submitted cannot be billed."
         yield _need(f"Submit {week.name.lower()}", text, url_for("pages.week", week=week.key), "warn", "send")
-    elif not _has_time(session, person_id, Week(this_week.from_on - timedelta(days=7))):
-        before = Week(this_week.from_on - timedelta(days=7))
+        return
+    before = Week(this_week.from_on - timedelta(days=7))
+    earlier = TimeEntry.worked_on.between(before.from_on - timedelta(days=28), before.from_on - timedelta(days=1))
+    if _has_time(session, person_id, earlier) and not _has_time(session, person_id, before.holds(TimeEntry.worked_on)):
         address = url_for("pages.week", week=before.key)
         yield _need(f"{before.name} is empty", "Nothing is entered for last week.", address, "info", "calendar-week")
 
 
-def _has_time(session: Session, person_id: UUID, week: Week) -> bool:
-    within = TimeEntry.worked_on.between(week.from_on, week.to_on)
+def _has_time(session: Session, person_id: UUID, within: ColumnElement[bool]) -> bool:
     query = select(TimeEntry.id).where(TimeEntry.person_id == person_id, within, counts()).limit(1)
     return session.scalar(query) is not None
 

@@ -9,6 +9,7 @@ from flask import url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hub.core.clients.service import get_client
 from hub.core.companies.models import Company
 from hub.core.invoicing.models import Invoice, InvoiceStatus
 from hub.core.outbox import Link
@@ -46,9 +47,13 @@ def invoice_page(session: Session, invoice: Invoice) -> Context:
 def _document(session: Session, invoice: Invoice, record: InvoiceRecord) -> Context:
     project = session.get(Project, invoice.project_id) if invoice.project_id else None
     names = _service_names(session, {line.service_id for line in record.lines})
+    client = get_client(session, invoice.client_id)
+    is_draft = invoice.status == InvoiceStatus.DRAFT  # the address is frozen when it is issued
     return {
         **{name: getattr(record, name) for name in record.__slots__},
         "number": invoice.number,
+        "bill_to": client.to_record().address if is_draft else record.bill_to,
+        "bill_to_email": client.email if is_draft else record.bill_to_email,
         "status": invoice_state(invoice, today_of(session)),
         "company_name": session.get_one(Company, invoice.company_id).name,
         "project_name": project.name if project else "",

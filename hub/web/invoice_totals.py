@@ -7,16 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 from flask import url_for
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from hub.core.companies.models import Company
 from hub.core.invoicing.models import Invoice, InvoiceStatus
 from hub.core.payments.models import Payment
 from hub.web.display import money
 from hub.web.invoice_states import today_of
 
 Sums = list[tuple[Decimal, str, int]]
-"""Amount, currency, and of how many documents; by currency."""
+"""Amount, currency, and of how many documents; the firm's own currency first."""
 
 
 def open_sums(session: Session) -> Sums:
@@ -39,7 +40,7 @@ def billed_sums(session: Session, from_on: date, to_on: date) -> Sums:
     query = select(func.sum(Invoice.net), Invoice.currency, func.count()).where(
         Invoice.status != InvoiceStatus.DRAFT, Invoice.dated_on.between(from_on, to_on)
     )
-    rows = session.execute(query.group_by(Invoice.currency).order_by(Invoice.currency))
+    rows = session.execute(query.group_by(Invoice.currency).order_by(*_own_first(Invoice.currency)))
     return [(amount, currency, number) for amount, currency, number in rows.tuples()]
 
 
@@ -48,7 +49,7 @@ def received_sums(session: Session, from_on: date, to_on: date) -> Sums:
     query = select(func.sum(Payment.amount), Payment.currency, func.count()).where(
         Payment.received_on.between(from_on, to_on)
     )
-    rows = session.execute(query.group_by(Payment.currency).order_by(Payment.currency))
+    rows = session.execute(query.group_by(Payment.currency).order_by(*_own_first(Payment.currency)))
     return [(amount, currency, number) for amount, currency, number in rows.tuples()]
 
 
@@ -87,5 +88,10 @@ def _total(label: str, sums: Sums, status: str, *, tone: str = "", one: str = "i
 
 def _sums(session: Session, *wanted: ColumnElement[bool], paid: bool = False) -> Sums:
     query = select(func.sum(Invoice.total), func.sum(Invoice.paid), Invoice.currency, func.count()).where(*wanted)
-    rows = session.execute(query.group_by(Invoice.currency).order_by(Invoice.currency)).tuples()
+    rows = session.execute(query.group_by(Invoice.currency).order_by(*_own_first(Invoice.currency))).tuples()
     return [(total - settled if paid else total, currency, number) for total, settled, currency, number in rows]
+
+
+def _own_first(currency: InstrumentedAttribute[str]) -> tuple[Any, ...]:
+    """The order of currencies: those of the firm's companies, then the others."""
+    return case((currency.in_(select(Company.currency)), 0), else_=1), currency

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flask import request
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from hub.core.errors import RuleBroken
 from hub.web.listing import PAGE_SIZE, Listing, query_text
@@ -18,7 +18,7 @@ def sorted_listing(
     session: Session,
     statement: Select[Any],
     model: Any,
-    by: ColumnElement[Any],
+    by: ColumnElement[Any] | InstrumentedAttribute[Any],
     *,
     descending: bool = False,
     size: int = PAGE_SIZE,
@@ -52,7 +52,7 @@ def how_many(session: Session, statement: Select[Any], one: str, several: str) -
     return f"{number:,} {one if number == 1 else several}"
 
 
-def _beyond(session: Session, model: Any, by: ColumnElement[Any], bound: UUID, *, downwards: bool) -> Any:
+def _beyond(session: Session, model: Any, by: Any, bound: UUID, *, downwards: bool) -> Any:
     value = session.scalar(select(by).where(model.id == bound))
     if value is None:
         raise RuleBroken("This place in the list is gone. Start at its first page.", fields={"after": "is gone"})

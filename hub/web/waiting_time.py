@@ -155,11 +155,8 @@ def _warnings(entries: Sequence[TimeEntry]) -> list[str]:
     totals: dict[date, int] = {}
     for entry in entries:
         totals[entry.worked_on] = totals.get(entry.worked_on, 0) + entry.seconds
-    return [
-        f"{hours(seconds)} h on {weekday(day)}: more than {_LONG_DAY_S // 3600} hours in a day."
-        for day, seconds in totals.items()
-        if seconds > _LONG_DAY_S
-    ]
+    long_days = [f"{hours(seconds)} h on {weekday(day)}" for day, seconds in totals.items() if seconds > _LONG_DAY_S]
+    return [f"More than {_LONG_DAY_S // 3600} hours in a day: {', '.join(long_days)}."] if long_days else []
 
 
 def _address(filters: Mapping[str, str], place: int) -> str:

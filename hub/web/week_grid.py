@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from hub.core.clients.models import Client
 from hub.core.errors import RuleBroken
@@ -52,6 +52,10 @@ class Week:
     def days(self) -> list[date]:
         return [self.from_on + timedelta(days=number) for number in range(7)]
 
+    def holds(self, day: InstrumentedAttribute[date]) -> ColumnElement[bool]:
+        """The condition that a column's day is one of the week."""
+        return day.between(self.from_on, self.to_on)
+
 
 def week_named(key: str, today: date) -> Week:
     """The week of this key; without one that of today. Raises RuleBroken for a key that names none."""
@@ -71,7 +75,7 @@ def _no_week(key: str) -> Week:
 def entries_of(session: Session, person_id: UUID, week: Week) -> Sequence[TimeEntry]:
     """The person's time of the week, the oldest first."""
     query = select(TimeEntry).where(TimeEntry.person_id == person_id, counts())
-    query = query.where(TimeEntry.worked_on.between(week.from_on, week.to_on))
+    query = query.where(week.holds(TimeEntry.worked_on))
     return session.scalars(query.order_by(TimeEntry.worked_on, TimeEntry.id)).all()
 
 

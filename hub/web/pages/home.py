@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from flask import render_template
+from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hub.access.permissions import Role
 from hub.core import clock
 from hub.core.companies.models import Company
 from hub.web.current import current_hub, current_user, reading
 from hub.web.home_activity import recent_activity
 from hub.web.home_figures import home_figures
 from hub.web.home_needs import home_needs
-from hub.web.menu import Panel
+from hub.web.menu import Panel, entries_of
 from hub.web.pages.blueprint import pages
 from hub.web.session import render
+
+_QUICK: Final[Mapping[str, tuple[str, ...]]] = {
+    Role.ADMIN: ("pages.connections", "pages.runs"),
+    Role.FINANCE: ("pages.invoices", "pages.reconciliation"),
+    Role.MANAGER: ("pages.week", "pages.approvals"),
+    Role.CONSULTANT: ("pages.week",),
+}
 
 
 @pages.get("/", permission="*")
@@ -50,7 +59,16 @@ def _time_of_day(zone: str) -> str:
 
 
 def _quick() -> list[dict[str, Any]]:
-    return []
+    """The buttons on top: this week for who records time, and what plugins have for somebody from outside."""
+    user = current_user()
+    if user.role == Role.PARTNER:
+        entries = [entry for entry in entries_of(user) if not entry.endpoint.startswith("pages.")]
+    else:
+        entries = [entry for entry in entries_of(user) if entry.endpoint in _QUICK.get(user.role, ())]
+    return [
+        {"label": entry.label, "href": url_for(entry.endpoint), "icon": entry.icon, "style": "default"}
+        for entry in entries
+    ]
 
 
 def _panels() -> list[dict[str, Any]]:

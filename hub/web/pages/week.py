@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from flask import request, url_for
@@ -91,7 +92,7 @@ def _refused(shown: Week, cells: Mapping[str, PostedCell], errors: Mapping[str, 
     return render("pages/week.html", **context, errors=errors), 422
 
 
-def _page(session: Session, shown: Week, extra: list[UUID]) -> dict[str, object]:
+def _page(session: Session, shown: Week, extra: list[UUID]) -> dict[str, Any]:
     today = today_of(session)
     before, after = shown.from_on - timedelta(days=7), shown.from_on + timedelta(days=7)
     return {
