@@ -19,6 +19,7 @@ from hub.web.guard import Guard, admit, check_guards, check_permissions, guarded
 from hub.web.health import health
 from hub.web.pages import register_pages
 from hub.web.session import PageBlueprint, finish, frame
+from hub.web.webhooks import webhooks
 
 if TYPE_CHECKING:
     from flask_smorest import Api
@@ -49,6 +50,7 @@ def create_app(hub: Hub) -> Flask:
     api = make_api(app, version("psa-hub"))
     names = add_core_api(api)
     app.register_blueprint(health)
+    app.register_blueprint(webhooks)
     register_pages(app)
     _add_plugins(app, api, hub, names)
     for endpoint in ("static", "api-docs.openapi_json"):

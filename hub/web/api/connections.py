@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,13 +12,14 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hub.core.errors import HubError
+from hub.core.errors import HubError, RuleBroken
 from hub.core.outbox import Subscription
 from hub.sync.connections import (
     add_connection,
     change_settings,
     check_connection,
     get_connection,
+    load_settings,
     remove_connection,
     secret_names,
     set_state,
@@ -127,8 +129,14 @@ def list_connections(query: Values) -> Response:
 @blueprint.post("", permission="connections.write", body=ConnectionInput, output=ConnectionOutput)
 def create_connection(body: Values) -> Response:
     """Set up a connection: its settings are checked and its test must succeed, or nothing is left of it."""
-    actor = current_user().actor
-    return answer_after(lambda: add_connection(current_hub(), **body, actor=actor), view=_view)
+    hub, actor = current_hub(), current_user().actor
+
+    def work() -> Connection:
+        with _pointing_into_settings():
+            load_settings(hub.connector_class(body["connector"])[1], body["settings"])
+        return add_connection(hub, **body, actor=actor)
+
+    return answer_after(work, view=_view)
 
 
 @blueprint.get("/<uuid:connection_id>", permission="connections.read", output=ConnectionOutput)
@@ -144,7 +152,8 @@ def change_connection(connection_id: UUID, body: Values) -> Response:
     """Change the settings that are given."""
 
     def work() -> Connection:
-        change_settings(current_hub(), connection_id, body.get("settings", {}), actor=current_user().actor)
+        with _pointing_into_settings():
+            change_settings(current_hub(), connection_id, body.get("settings", {}), actor=current_user().actor)
         return _present(connection_id)
 
     return answer_after(work, of=row(Connection, connection_id), view=_view)
@@ -207,6 +216,16 @@ def resume_connection(connection_id: UUID, body: Values) -> Response:
         return set_state(session, connection_id, ConnectionState.READ_ONLY if reads_only else ConnectionState.ACTIVE)
 
     return answer(work, of=row(Connection, connection_id), view=_view)
+
+
+@contextmanager
+def _pointing_into_settings() -> Iterator[None]:
+    """What is wrong with a setting is said of its place in the body."""
+    try:
+        yield
+    except RuleBroken as refused:
+        fields = {f"settings.{name}": text for name, text in refused.fields.items()}
+        raise RuleBroken(str(refused), code=refused.code, fields=fields) from refused
 
 
 def _present(connection_id: UUID) -> Connection:

@@ -1,0 +1,73 @@
+"""/webhooks/<connection>: what other systems tell us. Verified on its raw bytes, stored, answered; looked at later.
+
+A message says where to look, never what is there: it leaves hints, which the next pull works through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+from requests.structures import CaseInsensitiveDict
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hub.core import clock
+from hub.core.errors import NotFound, TemporaryFailure
+from hub.sync.connections import get_connection, open_connection
+from hub.sync.connector import Connector, Hint
+from hub.sync.merge import leave_hint
+from hub.sync.models import ConnectionState, WebhookMessage
+from hub.web.current import current_hub, reading, request_id
+from hub.web.guard import Guard, guarded
+
+webhooks = Blueprint("webhooks", __name__)
+_LATER_S = 300
+
+
+def receive(connection_id: UUID) -> Response:
+    """204 once it is stored; 401 not signed by them, 404 nobody listens, 503 while the plugin is disabled."""
+    _check_ready(connection_id)
+    opened = open_connection(current_hub(), connection_id)
+    if type(opened.connector).webhook is Connector.webhook:
+        raise NotFound("This connection takes no messages.")
+    body = request.get_data()
+    told = opened.connector.webhook(CaseInsensitiveDict(request.headers.items()), body)
+    hints = [hint for hint in told if hint.kind in opened.subscriptions]
+    current_hub().transact(
+        lambda session: _store(session, connection_id, body, hints),
+        actor=f"connection:{opened.name}",
+        origin=connection_id,
+        request_id=request_id(),
+    )
+    return Response(status=204)
+
+
+webhooks.add_url_rule(
+    "/webhooks/<uuid:connection_id>", "receive", guarded(receive, Guard("", checks_csrf=False)), methods=["POST"]
+)
+
+
+def _check_ready(connection_id: UUID) -> None:
+    """Raises NotFound, or TemporaryFailure while nobody could understand the message: the sender tries again."""
+    with reading() as session:
+        connection = get_connection(session, connection_id)
+    if connection.connector not in current_hub().connector_classes():
+        raise TemporaryFailure(f"The plugin {connection.plugin} is disabled.", retry_after_s=_LATER_S)
+    if connection.state == ConnectionState.PAUSED:
+        raise TemporaryFailure("This connection is paused.", retry_after_s=_LATER_S)
+
+
+def _store(session: Session, connection_id: UUID, body: bytes, hints: list[Hint]) -> None:
+    external_id = request.headers.get("webhook-id") or hashlib.sha256(body).hexdigest()
+    known = select(WebhookMessage.id).where(
+        WebhookMessage.connection_id == connection_id, WebhookMessage.external_id == external_id
+    )
+    if session.scalar(known) is None:
+        text = body.decode(errors="replace").replace("\0", "")
+        session.add(
+            WebhookMessage(connection_id=connection_id, external_id=external_id, body=text, handled_at=clock.now())
+        )
+    for hint in hints:
+        leave_hint(session, connection_id, hint.kind, hint.remote_id, "they told us so")
