@@ -19,8 +19,7 @@ def actor_names(session: Session, actors: Iterable[str]) -> Mapping[str, str]:
     wanted = set(actors)
     users = {actor: UUID(actor.partition(":")[2]) for actor in wanted if actor.startswith("user:")}
     keys = {actor: actor.partition(":")[2] for actor in wanted if actor.startswith("key:")}
-    user_rows = session.execute(select(User.id, User.name).where(User.id.in_(users.values())))
-    user_names = {user_id: name for user_id, name in user_rows}
+    user_names = dict(session.execute(select(User.id, User.name).where(User.id.in_(users.values()))).all())
     key_names = dict(session.execute(select(ApiKey.key_id, ApiKey.name).where(ApiKey.key_id.in_(keys.values()))).all())
     return {
         **{actor: _PLAIN.get(actor, actor.partition(":")[2] or actor) for actor in wanted},
