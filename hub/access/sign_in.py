@@ -46,6 +46,7 @@ def sign_in(session: Session, email: str, password: str) -> tuple[UserSession, s
         _count_failure(session, key, user)
         return None
     session.execute(delete(LoginGuard).where(LoginGuard.email_hash == key))
+    forget_expired(session)
     return open_session(session, user)
 
 

@@ -9,14 +9,15 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hub.access.models import ApiKey, PasswordReset, User, UserSession
 from hub.access.permissions import Role
 from hub.core import audit, clock
 from hub.core.errors import NotFound, RuleBroken
-from hub.core.people.service import get_person
+from hub.core.people.models import Person
+from hub.core.people.service import create_person, get_person
 
 SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 200
@@ -35,7 +36,13 @@ def create_user(
     password: str | None = None,
     person_id: UUID | None = None,
 ) -> User:
-    """A new user; without a password they sign in by a reset link first. Raises RuleBroken, NotFound."""
+    """A new user; without a password they sign in by a reset link first. Raises RuleBroken, NotFound.
+
+    A consultant records time, so they are one of the firm's people: the one named, else the one with their e-mail
+    address who has no user yet, else a new one.
+    """
+    if person_id is None and role == Role.CONSULTANT:
+        person_id = _own_person(session, email, name)
     user = User(email="", name="", role=Role.CONSULTANT)
     _write(session, user, {"email": email, "name": name, "role": role, "person_id": person_id})
     if password is not None:
@@ -133,6 +140,12 @@ def _name(session: Session, user: User, value: str) -> str:
     if not value.strip():
         raise RuleBroken("A user needs a name.", fields={"name": "must not be empty"})
     return value.strip()
+
+
+def _own_person(session: Session, email: str, name: str) -> UUID:
+    taken = select(User.person_id).where(User.person_id.is_not(None))
+    known = select(Person.id).where(func.lower(Person.email) == email.strip().lower(), Person.id.not_in(taken))
+    return session.scalar(known.limit(1)) or create_person(session, name=name, email=email).id
 
 
 def _role(session: Session, user: User, value: str) -> str:

@@ -94,6 +94,9 @@ class RunLog:
     postponed: dict[tuple[str, str | None], Item] = field(default_factory=dict)
     """Changes that wait for another record, likewise, by stream and remote id."""
 
+    quiet: list[Item] = field(default_factory=list)
+    """Changes that were known already, kept until there is something to tell."""
+
     def open(self) -> None:
         """Write the row now."""
         self.hub.transact(self._write)
@@ -118,11 +121,19 @@ class RunLog:
         session.execute(insert(RunItem), [self._row(item) for item in items])
 
     def count_arrived(self, session: Session, items: Sequence[Item]) -> None:
-        """As `count`, for changes coming in: those put off are counted at the end, if they are put off still."""
-        self.count(session, [item for item in items if item.status != Status.DEFERRED])
+        """As `count`, for changes coming in: those put off are counted at the end, if they are put off still.
+
+        A scheduled look reads the last minutes once more each time. As long as it finds nothing new it leaves no run.
+        """
+        arrived = [item for item in items if item.status != Status.DEFERRED]
+        if self.written or any(item.status != Status.UNCHANGED for item in arrived):
+            self.count(session, [*self.quiet, *arrived])
 
     def postpone(self, items: Sequence[Item]) -> None:
         """After the transaction of `count_arrived`: remember what was put off, forget what has come."""
+        told = self.written or any(item.status not in (Status.UNCHANGED, Status.DEFERRED) for item in items)
+        self.quiet = [] if told else [*self.quiet, *(item for item in items if item.status == Status.UNCHANGED)]
+        self.written = self.written or told
         for item in items:
             self.postponed.pop((item.kind, item.remote_id), None)
             if item.status == Status.DEFERRED:
@@ -132,7 +143,8 @@ class RunLog:
         """Close the run with the status its counts deserve."""
 
         def work(session: Session) -> RunSummary:
-            self.count(session, [*self._still_waiting(session), *self.postponed.values()])
+            left = [*self._still_waiting(session), *self.postponed.values()]
+            self.count(session, [*self.quiet, *left] if left else [])
             run = session.get(Run, self.id, with_for_update=True)
             if run is None:
                 return RunSummary(None, self.opened.name, "success", "", _no_counts(), 0, self.started_at, clock.now())

@@ -10,6 +10,7 @@ from hub.access.sign_in import open_session
 from hub.access.users import change_user, create_user, delete_user, find_user, get_user, password_is, set_password
 from hub.core.audit import MASKED, AuditEntry
 from hub.core.errors import NotFound, RuleBroken
+from hub.core.people.models import Person
 from hub.core.people.service import create_person
 
 
@@ -112,3 +113,16 @@ def test_the_audit_log_shows_no_password_hash(hub, ada):
     with hub.read() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.record_kind == "user_account")).first()
     assert entry.changes["password_hash"] == [None, MASKED]
+
+
+def test_a_consultant_is_one_of_the_firms_people_and_nobody_else_is(hub):
+    def work(session):
+        known = create_person(session, name="Grace Hopper", email="Grace@example.com").id
+        grace = create_user(session, email="grace@example.com", name="Grace", role="consultant")
+        alan = create_user(session, email="alan@example.com", name="Alan Turing", role="consultant")
+        clerk = create_user(session, email="clerk@example.com", name="Clerk", role="finance")
+        return known, grace.person_id, session.get_one(Person, alan.person_id).name, clerk.person_id
+
+    known, grace, alan, clerk = hub.transact(work)
+
+    assert (grace, alan, clerk) == (known, "Alan Turing", None)

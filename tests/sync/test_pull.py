@@ -12,9 +12,9 @@ from hub.core.invoicing.service import get_invoice
 from hub.core.outbox import Link
 from hub.core.payments.models import Payment
 from hub.sdk import Change, Page, Refused, RemoteRef
-from hub.sync.cycle import run_connection
+from hub.sync.cycle import pull_slice, run_connection
 from hub.sync.matching import open_cases, settle_case
-from hub.sync.models import StreamCursor
+from hub.sync.models import Run, StreamCursor
 from tests.sync.fake_remote import payment
 
 
@@ -51,6 +51,28 @@ def test_the_cursor_is_saved_with_the_page_and_the_same_page_changes_nothing(hub
     assert again.counts["unchanged"] == again.counts["read"] == 1
     cursor = next(cursor for cursor in all_of(hub, StreamCursor) if cursor.kind == "clients")
     assert cursor.cursor == {"v": 1, "page": 1}
+
+
+def test_a_scheduled_look_that_finds_nothing_new_leaves_no_run(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"))
+    pull_slice(hub, books, seconds=5)
+    remote.pages.append(remote.pages[0])  # the lookback shows it once more
+
+    again = pull_slice(hub, books, seconds=5)
+
+    assert again.id is None
+    with hub.read() as session:
+        assert [run.created for run in session.scalars(select(Run))] == [1]
+
+
+def test_what_was_known_is_counted_as_soon_as_there_is_news_beside_it(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"))
+    pull_slice(hub, books, seconds=5)
+    remote.pages += [remote.pages[0], Page((client_change("c8", "Hooli"),), None), remote.pages[0]]
+
+    run = pull_slice(hub, books, seconds=5)
+
+    assert (run.counts["created"], run.counts["unchanged"], run.counts["read"]) == (1, 2, 3)
 
 
 def test_a_change_over_there_reaches_our_record(hub, firm, books, remote):
