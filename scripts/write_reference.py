@@ -21,9 +21,13 @@ from typing import Any
 import click
 
 import hub.config
+from hub import sdk
 from hub.access.permissions import CORE_PERMISSIONS, ROLE_TEXTS, Permission, Role
 from hub.cli import cli
-from hub.core import hookspecs
+from hub.core import errors as core_errors
+from hub.core import hookspecs, records
+from hub.core.errors import HubError
+from hub.sync import connector
 from hub.web.problems import KINDS, TYPES
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -107,6 +111,62 @@ def hook_section(function: FunctionType) -> str:
     text = one_line(inspect.getdoc(function) or "")
     signature = f"def {function.__name__}({arguments}) -> {answer}: ..."
     return f"### {function.__name__}\n\n```python\n{signature}\n```\n\n{wrapped(text)}"
+
+
+# What a plugin imports ------------------------------------------------------------------------------------------------
+
+
+def sdk_page() -> str:
+    """Everything in `hub.sdk.__all__`: errors and functions by their docstrings, records and contract as they are."""
+    exported = {name: getattr(sdk, name) for name in sdk.__all__}
+    classes = [value for value in exported.values() if inspect.isclass(value)]
+    errors = [value for value in classes if issubclass(value, HubError)]
+    parts = [
+        page_head("What a plugin imports", "hub/sdk and the modules behind it"),
+        wrapped(
+            "A plugin imports `hub.sdk`, and for pages, tables and commands `hub.sdk.web`, `hub.sdk.tables` and "
+            "`hub.sdk.cli`. What is not exported there is private and may change with every release."
+        ),
+        "## Errors",
+        "The class says what happened and what follows.",
+        errors_table(errors),
+        "## Functions",
+        *(function_section(value) for value in exported.values() if inspect.isfunction(value)),
+    ]
+    for title, module in (("Records", records), ("The contract of a connector", connector)):
+        own = [value for value in classes if value.__module__ == module.__name__]
+        lines = inspect.getsource(module)
+        own.sort(key=lambda value: lines.index(f"class {value.__name__}"))
+        parts += [f"## {title}", paragraphs(module), *(source_section(value) for value in own)]
+    return joined(parts)
+
+
+def errors_table(errors: list[type]) -> str:
+    """Each error with its meaning, and what follows as the tree in hub.core.errors says it."""
+    tree = dict(re.findall(r"── (\w+) .*?→ (.+)$", inspect.getdoc(core_errors) or "", re.MULTILINE))
+    rows = [f"| `{error.__name__}` | {summary(error)} | {in_cell(tree.get(error.__name__, ''))} |" for error in errors]
+    return "\n".join(["| Error | It means | So |", "|---|---|---|", *rows])
+
+
+def function_section(function: FunctionType) -> str:
+    signature = str(inspect.signature(function)).replace("'", "")
+    return (
+        f"### {function.__name__}\n\n```python\ndef {function.__name__}{signature}: ...\n```\n\n{paragraphs(function)}"
+    )
+
+
+def source_section(found: type) -> str:
+    return f"### {found.__name__}\n\n```python\n{inspect.getsource(found).rstrip()}\n```"
+
+
+def summary(found: type) -> str:
+    return one_line((inspect.getdoc(found) or "").partition("\n\n")[0])
+
+
+def paragraphs(found: object) -> str:
+    """A docstring, each paragraph wrapped anew; indented ones are kept."""
+    texts = (inspect.getdoc(found) or "").split("\n\n")
+    return "\n\n".join(text if text.startswith("    ") else wrapped(one_line(text)) for text in texts)
 
 
 # Commands -------------------------------------------------------------------------------------------------------------
@@ -291,6 +351,7 @@ def joined(parts: list[str]) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "hooks": hooks_page,
+    "sdk": sdk_page,
     "command_line": command_line_page,
     "configuration": configuration_page,
     "problems": problems_page,

@@ -32,7 +32,7 @@ def exponent(currency: str) -> int:
 
 
 def rounded(value: Decimal, places: int = 2) -> Decimal:
-    """Half away from zero to `places` decimals; a negative value rounds like its absolute value (psa_rules R2)."""
+    """Half away from zero to `places` decimals; a negative value rounds like its absolute value."""
     return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
 
 

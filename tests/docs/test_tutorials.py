@@ -28,7 +28,7 @@ from hub.services.queue_server import stop_queue_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
-PORT = "8701"
+PORT = re.compile(r"(127\.0\.0\.1:|--port )(\d{4})\b")
 _MARKED = re.compile(r"^<!-- (run|file: (\S+)) -->\n```\w+\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _CONSOLE = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -59,16 +59,19 @@ class Reader:
     """Somebody who types in a page, in a folder and with a data directory of their own."""
 
     def __init__(self, folder):
-        self.folder, self.port, self.running = folder, str(free_port()), []
+        self.folder, self.ports, self.running = folder, {}, []
         scripts = Path(sys.executable).parent
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")} | {
             "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
             "HUB_DATA_DIR": str(folder / "data"),
         }
 
+    def here(self, text):
+        """A text of the page with ports that are free on this machine."""
+        return PORT.sub(lambda found: found[1] + self.ports.setdefault(found[2], str(free_port())), text)
+
     def types(self, command):
         """What a command answers, on both channels."""
-        command = command.replace(PORT, self.port)
         if command.endswith("&"):
             return self.starts(command.removesuffix("&").strip())
         done = subprocess.run(
@@ -81,7 +84,7 @@ class Reader:
             check=False,
         )
         assert done.returncode in (0, 3), f"{command}\n{done.stdout}"
-        return done.stdout
+        return done.stdout if done.stdout.endswith("\n") else done.stdout + "\n"
 
     def starts(self, command):
         process = subprocess.Popen(
@@ -122,7 +125,7 @@ def test_every_command_of_a_tutorial_answers_what_the_page_shows(page, reader):
         if name:
             (reader.folder / name).write_text(text, encoding="utf-8")
             continue
-        for command, shown in steps(text):
+        for command, shown in steps(reader.here(text)):
             said = reader.types(command)
             assert not shown or pattern_of(shown).fullmatch(said), f"{command}\n{said}"
 

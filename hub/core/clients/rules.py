@@ -1,4 +1,4 @@
-"""When two clients are probably one: normalised names and domains (psa_rules A)."""
+"""When two clients are probably one: normalised names and domains."""
 
 from __future__ import annotations
 

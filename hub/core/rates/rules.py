@@ -1,4 +1,4 @@
-"""Which rate applies: the most specific card that is valid on the day (psa_rules F). Pure."""
+"""Which rate applies: the most specific card that is valid on the day. Pure."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Price:
 
 
 def rate_level(card: Card) -> int:
-    """Where a card stands in LEVELS. Raises ValueError for columns that make no level."""
+    """Where a card stands in LEVELS, from 0; -1 for columns that make no level."""
     named = {name for name in _DIMENSIONS if getattr(card, name) is not None}
     return next((i for i, level in enumerate(LEVELS) if set(level) == named), -1)
 

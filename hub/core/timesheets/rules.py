@@ -33,7 +33,7 @@ def next_status(status: str, action: str) -> str:
 
 
 def hours_of(seconds: int) -> Decimal:
-    """Hours as they are billed: two decimals, half up (psa_rules F, line value)."""
+    """Hours as they are billed: two decimals, half up."""
     return rounded(Decimal(seconds) / SECONDS_PER_HOUR)
 
 
