@@ -1,8 +1,7 @@
-"""The web server: gunicorn with sync workers, as many as there are processors."""
+"""The web server: gunicorn with sync workers."""
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -46,11 +45,6 @@ def refuse_taken_address(host: str, port: int) -> None:
             ) from None
 
 
-def worker_processes() -> int:
-    """Two at the least, so that one request that waits does not stop the others."""
-    return max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2)
-
-
 class _Server(BaseApplication):
     """Gunicorn with our settings; each worker makes a hub of its own."""
 
@@ -62,7 +56,7 @@ class _Server(BaseApplication):
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         chosen: dict[str, Any] = {
             "bind": f"{host}:{self.settings.port}",
-            "workers": worker_processes(),
+            "workers": self.settings.web_workers,
             "worker_class": "sync",
             "timeout": TIMEOUT_S,
             "graceful_timeout": GRACE_S,

@@ -90,9 +90,11 @@ def answered_once_after(key: str, work: Callable[[], Answer]) -> Answer:
     return answer
 
 
-def forget_old_answers(session: Session) -> None:
-    """Take out the rows that are older than the time we keep them."""
-    session.execute(delete(IdempotencyRecord).where(IdempotencyRecord.created_at < clock.now() - KEPT_FOR))
+def forget_old_answers(session: Session, *, most: int = 50) -> None:
+    """Take out some of the rows that are older than the time we keep them; each new key does, so they never pile up."""
+    old = select(IdempotencyRecord.id).where(IdempotencyRecord.created_at < clock.now() - KEPT_FOR)
+    some = old.order_by(IdempotencyRecord.created_at).limit(most).with_for_update(skip_locked=True)
+    session.execute(delete(IdempotencyRecord).where(IdempotencyRecord.id.in_(session.scalars(some).all())))
 
 
 def _claim(key: str, lease_for: timedelta) -> Claim | Answer:
@@ -123,6 +125,7 @@ def _claim(key: str, lease_for: timedelta) -> Claim | Answer:
                 "idempotency-in-progress", "The first request with this key is still running.", retry_after_s=1
             )
         row.lease, row.lease_until = lease, now + lease_for
+        forget_old_answers(session)
         return Claim(scope, lease)
 
     return transact(work)

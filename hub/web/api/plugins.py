@@ -9,6 +9,7 @@ from hub.core.errors import NotFound
 from hub.plugin_host import PluginState
 from hub.web.api.rest import ApiBlueprint, Values, answer, answer_after
 from hub.web.current import current_hub, current_user, transact
+from hub.web.enabling import enable_with_tables
 
 blueprint = ApiBlueprint("plugins", "What is installed, and whether it is enabled.", prefix="/plugins")
 
@@ -51,7 +52,7 @@ def enable_plugin(name: str) -> Response:
     """Switch a plugin on, in every process."""
 
     def work() -> Values:
-        current_hub().plugins.enable(name, actor=current_user().actor)
+        enable_with_tables(current_hub(), name, actor=current_user().actor)
         return _one(name)
 
     return answer_after(work)

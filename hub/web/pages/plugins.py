@@ -14,6 +14,7 @@ from hub.sync.models import Connection
 from hub.web.connector_catalogue import listed, plugin_states
 from hub.web.current import current_hub, current_user, reading
 from hub.web.display import words
+from hub.web.enabling import enable_with_tables
 from hub.web.pages.blueprint import pages
 from hub.web.session import flash, redirect_to, render
 
@@ -33,7 +34,7 @@ def plugins() -> ResponseReturnValue:
 @pages.post("/plugins/<name>/enable", permission="plugins.write")
 def enable_plugin(name: str) -> ResponseReturnValue:
     """Switch a plugin on; a plugin that cannot be loaded is shown with its reason."""
-    current_hub().plugins.enable(name, actor=current_user().actor)
+    enable_with_tables(current_hub(), name, actor=current_user().actor)
     flash("good", f"{words(name)} is enabled.")
     return redirect_to("pages.plugins")
 
