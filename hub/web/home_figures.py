@@ -44,7 +44,7 @@ def home_figures(session: Session, today: date) -> list[Figure]:
 
 
 def _in_step(session: Session) -> Figure:
-    names = dict(session.execute(select(Connection.id, Connection.name)).tuples().all())
+    names = dict(session.execute(select(Connection.id, Connection.name)).all())
     found = standings(session, names)
     good = sum(together(found, each).in_step for each in names)
     all_good = good == len(names)
@@ -104,7 +104,7 @@ def _billed_by_month(session: Session, today: date, currency: str) -> list[int]:
         Invoice.status != InvoiceStatus.DRAFT, Invoice.currency == currency, Invoice.dated_on >= months[0]
     )
     totals = dict.fromkeys(months, 0)
-    for day, net in session.execute(query.group_by(Invoice.dated_on)).tuples():
+    for day, net in session.execute(query.group_by(Invoice.dated_on)):
         if day.replace(day=1) in totals:
             totals[day.replace(day=1)] += round(net)
     return list(totals.values()) if any(totals.values()) else []
@@ -142,7 +142,7 @@ def _own_hours(session: Session, person_id: UUID, today: date) -> list[Figure]:
         .group_by(TimeEntry.worked_on, TimeEntry.billable)
     )
     weeks = {Week(first.from_on + timedelta(days=7 * i)): [0, 0] for i in range(_WEEKS)}
-    for day, billable, seconds in session.execute(query).tuples():
+    for day, billable, seconds in session.execute(query):
         totals = weeks[week_named("", day)]
         totals[0] += seconds
         totals[1] += seconds if billable else 0

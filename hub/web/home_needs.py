@@ -55,7 +55,7 @@ def _parked(session: Session) -> Iterable[Need]:
         .group_by(Connection.name)
         .order_by(Connection.name)
     )
-    for name, number, newest in session.execute(query).tuples():
+    for name, number, newest in session.execute(query):
         title = f"{_number(number, 'record', 'records')} cannot go to {name}"
         text = "Each says what is wrong and what to do."
         yield _need(title, text, url_for("pages.parked", connection=name), "bad", "alert-triangle", newest)
@@ -69,7 +69,7 @@ def _cases(session: Session) -> Iterable[Need]:
         .group_by(Connection.name)
         .order_by(Connection.name)
     )
-    for name, number in session.execute(query).tuples():
+    for name, number in session.execute(query):
         title = f"{_number(number, 'record', 'records')} to match with {name}"
         text = "Each may be one that is there already: say which."
         yield _need(title, text, url_for("pages.matching", name=name), "warn", "link")

@@ -67,7 +67,7 @@ def _line(line: Any, names: dict[UUID, str]) -> Context:
 
 
 def _service_names(session: Session, ids: set[UUID]) -> dict[UUID, str]:
-    return dict(session.execute(select(Service.id, Service.name).where(Service.id.in_(ids))).tuples().all())
+    return dict(session.execute(select(Service.id, Service.name).where(Service.id.in_(ids))).all())
 
 
 def _problems(record: InvoiceRecord) -> list[str]:
@@ -86,7 +86,7 @@ def _payments(session: Session, invoice_id: UUID) -> list[Context]:
         .order_by(Payment.received_on, Payment.id)
     )
     found: dict[UUID, Context] = {}
-    for payment, amount, connection in session.execute(query).tuples():
+    for payment, amount, connection in session.execute(query):
         shown = found.setdefault(payment.id, _payment(payment, amount))
         shown["source"] = ", ".join(filter(None, (shown["source"], connection)))
     return list(found.values())

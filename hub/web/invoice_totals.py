@@ -41,7 +41,7 @@ def billed_sums(session: Session, from_on: date, to_on: date) -> Sums:
         Invoice.status != InvoiceStatus.DRAFT, Invoice.dated_on.between(from_on, to_on)
     )
     rows = session.execute(query.group_by(Invoice.currency).order_by(*_own_first(Invoice.currency)))
-    return [(amount, currency, number) for amount, currency, number in rows.tuples()]
+    return [(amount, currency, number) for amount, currency, number in rows]
 
 
 def received_sums(session: Session, from_on: date, to_on: date) -> Sums:
@@ -50,7 +50,7 @@ def received_sums(session: Session, from_on: date, to_on: date) -> Sums:
         Payment.received_on.between(from_on, to_on)
     )
     rows = session.execute(query.group_by(Payment.currency).order_by(*_own_first(Payment.currency)))
-    return [(amount, currency, number) for amount, currency, number in rows.tuples()]
+    return [(amount, currency, number) for amount, currency, number in rows]
 
 
 def invoice_totals(session: Session) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ def _total(label: str, sums: Sums, status: str, *, tone: str = "", one: str = "i
 
 def _sums(session: Session, *wanted: ColumnElement[bool], paid: bool = False) -> Sums:
     query = select(func.sum(Invoice.total), func.sum(Invoice.paid), Invoice.currency, func.count()).where(*wanted)
-    rows = session.execute(query.group_by(Invoice.currency).order_by(*_own_first(Invoice.currency))).tuples()
+    rows = session.execute(query.group_by(Invoice.currency).order_by(*_own_first(Invoice.currency)))
     return [(total - settled if paid else total, currency, number) for total, settled, currency, number in rows]
 
 

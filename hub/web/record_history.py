@@ -52,7 +52,7 @@ def _change(entry: AuditEntry, who: str) -> dict[str, Any]:
 def _exchanges(session: Session, record_id: UUID) -> list[dict[str, Any]]:
     query = select(RunItem, Run.connection_name).join(Run, Run.id == RunItem.run_id)
     query = query.where(RunItem.record_id == record_id, RunItem.outcome != _INVISIBLE)
-    rows = session.execute(query.order_by(RunItem.id.desc()).limit(_MOST)).tuples()
+    rows = session.execute(query.order_by(RunItem.id.desc()).limit(_MOST))
     return [_exchange(item, connection) for item, connection in rows]
 
 

@@ -45,7 +45,7 @@ def states_of(session: Session, kind: str, ids: Iterable[UUID]) -> dict[UUID, li
         .order_by(Connection.name, Link.part)
     )
     found: dict[UUID, list[dict[str, str]]] = {}
-    for link, name in rows.tuples():
+    for link, name in rows:
         if link.record_id is not None:
             found.setdefault(link.record_id, []).append({"name": name, "state": link_state(link)})
     return found
@@ -62,7 +62,7 @@ def systems_of(session: Session, kind: str, record_id: UUID, *, unsent: str) -> 
     )
     return [
         _unlinked(connection, subscription, unsent) if link is None else _linked(connection, link)
-        for connection, subscription, link in rows.tuples()
+        for connection, subscription, link in rows
     ]
 
 

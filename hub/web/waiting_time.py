@@ -63,8 +63,8 @@ def filter_choices(session: Session) -> tuple[list[tuple[str, str]], list[tuple[
     people = select(Person.id, Person.name).where(Person.id.in_(select(TimeEntry.person_id).where(submitted())))
     projects = select(Project.id, Project.name).where(Project.id.in_(select(TimeEntry.project_id).where(submitted())))
     return (
-        [(str(each), name) for each, name in session.execute(people.order_by(Person.name)).tuples()],
-        [(str(each), name) for each, name in session.execute(projects.order_by(Project.name)).tuples()],
+        [(str(each), name) for each, name in session.execute(people.order_by(Person.name))],
+        [(str(each), name) for each, name in session.execute(projects.order_by(Project.name))],
     )
 
 
@@ -91,7 +91,7 @@ def _id(name: str, text: str) -> UUID:
 
 def _keys(session: Session, wanted: Sequence[ColumnElement[bool]]) -> list[tuple[date, UUID]]:
     """Which Mondays and people there are: the weeks are told from the days here, alike for every database."""
-    days = session.execute(select(TimeEntry.worked_on, TimeEntry.person_id).where(*wanted).distinct()).tuples()
+    days = session.execute(select(TimeEntry.worked_on, TimeEntry.person_id).where(*wanted).distinct())
     return sorted({(day - timedelta(days=day.weekday()), person_id) for day, person_id in days})
 
 

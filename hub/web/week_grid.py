@@ -187,5 +187,5 @@ def _choices(session: Session, shown: Sequence[UUID]) -> list[tuple[str, str]]:
         .order_by(Project.name, Task.name, Task.id)
         .limit(_MOST_CHOICES)
     )
-    rows = session.execute(query).tuples()
+    rows = session.execute(query)
     return [(f"{project_id} {task_id}", f"{project} · {task}") for project_id, task_id, project, task in rows]

@@ -45,7 +45,7 @@ def work_of_projects(session: Session, projects: Sequence[Project]) -> dict[UUID
         .where(TimeEntry.project_id.in_(found), counts())
         .group_by(TimeEntry.project_id, TimeEntry.status)
     )
-    for project_id, status, seconds in session.execute(query).tuples():
+    for project_id, status, seconds in session.execute(query):
         found[project_id].seconds += seconds
         found[project_id].approved_seconds += seconds if status in _APPROVED else 0
     _add_billed(session, found)
@@ -62,7 +62,7 @@ def _add_billed(session: Session, found: dict[UUID, Work]) -> None:
         .where(TimeEntry.project_id.in_(found), TimeEntry.rate.is_not(None))
         .group_by(TimeEntry.project_id, TimeEntry.rate)
     )
-    for project_id, rate, quantity in session.execute(query).tuples():
+    for project_id, rate, quantity in session.execute(query):
         found[project_id].value += (rate or ZERO) * quantity
 
 
@@ -75,7 +75,7 @@ def _add_unbilled(session: Session, projects: dict[UUID, Project], found: dict[U
         .where(counts())
         .group_by(*dimensions)
     )
-    rows = session.execute(query).tuples().all()
+    rows = session.execute(query).all()
     cards = session.scalars(select(RateCard)).all() if rows else []
     for project_id, task_id, person_id, worked_on, seconds in rows:
         project = projects[project_id]

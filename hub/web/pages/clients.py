@@ -165,7 +165,7 @@ def _rows(session: Session, found: Sequence[Client]) -> list[dict[str, Any]]:
 
 def _project_counts(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
     query = select(Project.client_id, func.count()).where(Project.client_id.in_(ids)).group_by(Project.client_id)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _open_amounts(session: Session, ids: Sequence[UUID]) -> dict[UUID, list[tuple[Decimal, str]]]:
@@ -179,7 +179,7 @@ def _open_amounts(session: Session, ids: Sequence[UUID]) -> dict[UUID, list[tupl
         .order_by(Invoice.currency)
     )
     found: dict[UUID, list[tuple[Decimal, str]]] = {}
-    for client_id, total, paid, currency in session.execute(query).tuples():
+    for client_id, total, paid, currency in session.execute(query):
         found.setdefault(client_id, []).append((total - paid, currency))
     return found
 
@@ -216,7 +216,7 @@ def _projects(session: Session, client_id: UUID, *, with_money: bool) -> list[di
         .subquery()
     )
     query = select(Project, billed.c.net).outerjoin(billed, billed.c.project_id == Project.id)
-    rows = session.execute(query.where(Project.client_id == client_id).order_by(Project.id.desc()).limit(50)).tuples()
+    rows = session.execute(query.where(Project.client_id == client_id).order_by(Project.id.desc()).limit(50))
     return [
         {
             "id": project.id,

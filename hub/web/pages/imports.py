@@ -168,7 +168,7 @@ def _batches(session: Session) -> list[dict[str, Any]]:
         AuditEntry.action == "create",
         AuditEntry.record_id.in_([batch.id for batch in found]),
     )
-    actors = dict(session.execute(made).tuples().all())
+    actors = dict(session.execute(made).all())
     names = actor_names(session, actors.values())
     return [_batch(batch, names.get(actors.get(batch.id, ""), "")) for batch in found]
 

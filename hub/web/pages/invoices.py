@@ -119,7 +119,7 @@ def _client(text: str) -> UUID:
 def _rows(session: Session, found: Sequence[Invoice]) -> list[dict[str, Any]]:
     today, systems = today_of(session), states_of(session, "invoices", [each.id for each in found])
     ids = {each.project_id for each in found if each.project_id}
-    names = dict(session.execute(select(Project.id, Project.name).where(Project.id.in_(ids))).tuples().all())
+    names = dict(session.execute(select(Project.id, Project.name).where(Project.id.in_(ids))).all())
     return [
         {
             **invoice_row(each, today),

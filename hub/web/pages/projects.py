@@ -97,7 +97,7 @@ def _row(project: Project, client_name: str, work: Work) -> dict[str, Any]:
 
 
 def _client_names(session: Session, ids: Sequence[UUID]) -> dict[UUID, str]:
-    return dict(session.execute(select(Client.id, Client.name).where(Client.id.in_(ids))).tuples().all())
+    return dict(session.execute(select(Client.id, Client.name).where(Client.id.in_(ids))).all())
 
 
 def _project_page(session: Session, found: Project) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _team(session: Session, project_id: UUID) -> list[dict[str, Any]]:
         .order_by(seconds.desc(), Person.name)
         .limit(_MOST)
     )
-    return [{"name": name, "seconds": total} for name, total in session.execute(query).tuples()]
+    return [{"name": name, "seconds": total} for name, total in session.execute(query)]
 
 
 def _invoices(session: Session, project_id: UUID) -> list[dict[str, Any]]:

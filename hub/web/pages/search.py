@@ -60,7 +60,7 @@ def _projects(session: Session, query: str) -> dict[str, Any]:
     if current_user().may("projects.read"):
         found = select(Project, Client.name).join(Client, Client.id == Project.client_id)
         found = found.where(or_(*_like(query, Project.name, Project.code)))
-        rows = session.execute(found.order_by(Project.name, Project.id).limit(_MOST)).tuples()
+        rows = session.execute(found.order_by(Project.name, Project.id).limit(_MOST))
         hits = [_project(project, client_name) for project, client_name in rows]
     return {"label": "Projects", "icon": "briefcase", "hits": hits}
 
