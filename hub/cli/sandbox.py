@@ -52,6 +52,9 @@ def sandbox(
         raise RuleBroken(
             f"The stand-in of {spec.title} has no option “{unknown[0]}”. It has: {', '.join(spec.options)}."
         )
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
     server = spec.create(state_file=state, **options).serve(port=port)
     try:
         settings = server.settings
@@ -61,7 +64,7 @@ def sandbox(
             click.echo(json.dumps({"url": server.url, "settings": settings}))
         else:
             _say(connector, spec, server.url, settings, settings_file)
-        _until_ended()
+        ended.wait()
     finally:
         server.stop()
 
@@ -97,10 +100,3 @@ def _say(connector: str, spec: SandboxSpec, url: str, settings: dict[str, Any], 
     else:
         click.echo("Connect it with these settings, in a file for `hub connection add --config`:")
         click.echo(json.dumps(settings, indent=2))
-
-
-def _until_ended() -> None:
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    ended.wait()

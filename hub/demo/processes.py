@@ -20,7 +20,7 @@ import requests
 from hub.core.errors import SetupError
 
 START_S: Final = 60
-END_S: Final = 25
+END_S: Final = 40
 
 
 class Processes:
@@ -88,7 +88,8 @@ class Processes:
             try:
                 process.wait(max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                process.kill()
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # a session of its own: with all that it started
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import click
 import requests
 from click.testing import CliRunner
 from sqlalchemy import func, select
@@ -67,11 +68,16 @@ class Story:
         from hub.cli import cli
 
         outside = {name: None for name in os.environ if name.startswith("HUB_")}
-        runner = CliRunner(env=outside)
-        result = runner.invoke(cli, [*self.flags, *arguments, "--json"], input=given, prog_name="hub")
-        if result.exit_code not in codes:
-            said = (result.stderr.strip() or result.stdout.strip()).splitlines()[-1:]
-            raise StepFailed(f"`hub {' '.join(arguments)}` ended with {result.exit_code}: {' '.join(said)}")
+        result = CliRunner(env=outside).invoke(
+            cli, [*self.flags, *arguments, "--json"], input=given, prog_name="hub", standalone_mode=False
+        )
+        if isinstance(result.exception, click.Abort):
+            raise KeyboardInterrupt
+        code = result.return_value or 0 if result.exception is None else 1
+        if code not in codes:
+            failure = result.exception
+            said = failure.format_message() if isinstance(failure, click.ClickException) else result.stderr.strip()
+            raise StepFailed(f"`hub {' '.join(arguments)}` ended with {code}: {said}") from failure
         return json.loads(result.stdout)
 
     def call(self, who: str, method: str, path: str, body: Any = None, *, match: int | None = None) -> Any:

@@ -20,7 +20,8 @@ def plain_type(kind: str, item: Any, autogen: Any) -> Any:
 
 
 engine = context.config.attributes["engine"]
-with engine.connect() as connection:
+# A write from the start: to begin reading and then wait for the writer is refused at once on SQLite.
+with engine.execution_options(hub_writes=True).connect() as connection:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
