@@ -22,25 +22,26 @@ from hub.demo.story import LOGINS, PASSWORD
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 MOST_BYTES = 200_000
-SIZE = {"width": 1280, "height": 800}
+SIZE = {"width": 1280, "height": 880}
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--font-render-hinting=none"]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One page as one user sees it. theme: light or dark."""
+    """One page as one user sees it. theme: light or dark. press: a button to press there first."""
 
     name: str
     who: str
     path: str
     theme: str = "light"
+    press: str = ""
 
 
 PICTURES = (
     Picture("home", "admin", "/"),
-    Picture("connections", "admin", "/connections"),
+    Picture("connect", "admin", "/connectors/quickbooks/add"),
     Picture("invoices", "finance", "/invoices"),
-    Picture("reconciliation-dark", "finance", "/reconciliation", "dark"),
+    Picture("reconciliation-dark", "finance", "/reconciliation", "dark", press="Compare now"),
 )
 
 
@@ -70,6 +71,10 @@ def take(browser: Browser, address: str, picture: Picture) -> int:
     page = context.new_page()
     log_in(page, address, LOGINS[picture.who][0])
     page.goto(f"{address}{picture.path}", wait_until="networkidle")
+    if picture.press:
+        page.get_by_role("button", name=picture.press).click()
+        page.get_by_role("heading", name="Totals by currency").wait_for()
+        page.wait_for_load_state("networkidle")
     target = FOLDER / f"{picture.name}.png"
     page.screenshot(path=target)
     context.close()
