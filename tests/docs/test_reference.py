@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hub.cli.lazy import COMMANDS
+from hub.config import MAY_BE_SECRET, NAMES
 from hub.core import hookspecs
 from hub.testing.kit import an_invoice
 from hub.web.problems import KINDS
@@ -95,3 +96,22 @@ def test_the_pictures_are_small_enough_to_load():
 
     assert pictures
     assert [path.name for path in pictures if path.stat().st_size > 200_000] == []
+
+
+def test_every_variable_that_a_page_names_is_one_the_hub_reads():
+    known = {f"HUB_{name.upper()}" for name in NAMES} | {f"HUB_{name.upper()}_FILE" for name in MAY_BE_SECRET}
+    named = {
+        name
+        for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+        for name in re.findall(r"\bHUB_[A-Z_]+\b", page.read_text(encoding="utf-8"))
+    }
+
+    assert named - known == {"HUB_CONFIG", "HUB_CHROMIUM"}
+
+
+def test_every_unit_of_the_guide_starts_a_command_there_is():
+    guide = (ROOT / "docs" / "how_to" / "run_in_production.md").read_text(encoding="utf-8")
+    started = re.findall(r"^ExecStart=\S+/hub (\w+)$", guide, re.MULTILINE)
+
+    assert sorted(started) == ["scheduler", "web", "worker"]
+    assert set(started) <= set(COMMANDS)
