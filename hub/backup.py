@@ -34,6 +34,7 @@ from hub.bootstrap import Hub, build_hub
 from hub.config import Settings, secret_keys
 from hub.core import audit, clock
 from hub.core.errors import RuleBroken, SetupError
+from hub.services.running import refuse_running
 from hub.sync.models import Connection, ConnectionState
 
 FORMAT: Final = 1
@@ -136,9 +137,10 @@ def restore_backup(settings: Settings, file: Path, *, force: bool = False) -> Re
 
     Everything is prepared and checked beside the present hub and put in place at the end; with force what is there is
     saved first, in a backup of its own. Raises RuleBroken for a file that is no backup or is damaged, and for a hub
-    that is not empty; SetupError for a full disk or a key that does not fit.
+    that is not empty; SetupError for a full disk, a key that does not fit, or a hub that runs there.
     """
     folder = settings.data_dir
+    refuse_running(folder)
     with _disk_explained(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".restore-") as staged_name:
         staged = Path(staged_name)
         manifest = _unpack(file, staged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import io
 import json
@@ -189,6 +190,17 @@ def test_a_file_that_is_no_whole_backup_changes_nothing(hub, tmp_path, elsewhere
         restore_backup(elsewhere, bad)
 
     assert list(elsewhere.data_dir.iterdir()) == []
+
+
+def test_nothing_is_restored_under_a_running_hub(hub, tmp_path, elsewhere):
+    write_backup(hub, tmp_path / "b.tar.gz")
+    with (elsewhere.data_dir / "up.lock").open("w") as lock:
+        lock.write("4711")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        with pytest.raises(SetupError, match=r"A hub is running on .* \(process 4711\)"):
+            restore_backup(elsewhere, tmp_path / "b.tar.gz")
 
 
 def test_a_part_that_would_be_written_elsewhere_is_refused(tmp_path, elsewhere):

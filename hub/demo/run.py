@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import signal
@@ -15,10 +14,11 @@ from typing import Any, Final
 
 from hub.bootstrap import build_hub
 from hub.config import Settings, load_settings
-from hub.core.errors import HubError, RuleBroken, SetupError
+from hub.core.errors import HubError, RuleBroken
 from hub.demo.processes import Processes, free_address
 from hub.demo.story import LOGINS, PASSWORD, STEPS, Story
 from hub.services.queue_server import stop_queue_server
+from hub.services.running import refuse_running
 
 MARK: Final = "demo.json"
 COUNTRY, CURRENCY = "GB", "GBP"
@@ -62,7 +62,7 @@ def start_afresh(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise RuleBroken(f"{folder} holds something else than a demo. Choose another with --data-dir.")
-        _refuse_running(folder)
+        refuse_running(folder)
         stop_queue_server(folder)
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -128,21 +128,6 @@ def _environ(settings: Settings) -> dict[str, str]:
         "HUB_BIND": settings.bind,
         "HUB_PULL_EVERY_S": str(PULL_EVERY_S),
     }
-
-
-def _refuse_running(folder: Path) -> None:
-    """Raises SetupError while a hub holds the lock of `hub up` there."""
-    lock = folder / "up.lock"
-    if not lock.exists():
-        return
-    with lock.open("r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SetupError(
-                f"A demo is running in {folder} already (process {file.read().strip() or 'unknown'}). "
-                "End it with Ctrl-C, or choose another folder with --data-dir."
-            ) from None
 
 
 def _stay(processes: Processes, say: Say) -> None:

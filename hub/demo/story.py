@@ -39,7 +39,7 @@ LOGINS: Final = {
     "partner": ("partner@bluebird.example", "Pat Partner"),
 }
 PARTNER: Final = "Bluebird Partners"
-WAIT_S: Final = 60
+WAIT_S: Final = 120
 
 
 class StepFailed(HubError):
@@ -103,7 +103,7 @@ class Story:
     # What came of it --------------------------------------------------------------------------------------------------
 
     def wait(self, what: str, reached: Callable[[Session], Any]) -> Any:
-        """Look until the workers have brought something about. Raises StepFailed after a minute."""
+        """Look until the workers have brought something about. Raises StepFailed after two minutes."""
         until = time.monotonic() + WAIT_S
         while True:
             with self.hub.read() as session:

@@ -42,7 +42,7 @@ def test_a_demo_that_runs_is_not_swept_away_from_under_it(tmp_path):
         lock.flush()
         fcntl.flock(lock, fcntl.LOCK_EX)
 
-        with pytest.raises(SetupError, match=r"A demo is running in .* already \(process 4711\)"):
+        with pytest.raises(SetupError, match=r"A hub is running on .* \(process 4711\)"):
             start_afresh(tmp_path / "demo")
 
     assert (tmp_path / "demo" / "up.lock").exists()
@@ -63,7 +63,7 @@ def test_an_address_that_is_taken_gives_way_to_a_free_port():
 @pytest.mark.story
 def test_the_main_job_from_the_first_connection_to_equal_to_the_cent(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "hub", "--data-dir", tmp_path / "demo", "demo", "--exit", "--json"],
+        [sys.executable, "-m", "hub", *_demo(tmp_path), "--exit", "--json"],
         env=_environment(),
         capture_output=True,
         text=True,
@@ -94,7 +94,7 @@ def test_the_main_job_from_the_first_connection_to_equal_to_the_cent(tmp_path):
 @pytest.mark.story
 def test_ctrl_c_ends_everything_that_was_started(tmp_path):
     demo = subprocess.Popen(
-        [sys.executable, "-m", "hub", "--data-dir", tmp_path / "demo", "demo"],
+        [sys.executable, "-m", "hub", *_demo(tmp_path)],
         env=_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -108,6 +108,12 @@ def test_ctrl_c_ends_everything_that_was_started(tmp_path):
 
     assert demo.returncode == 1
     assert _processes_of(tmp_path) == []
+
+
+def _demo(folder):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return ["--data-dir", folder / "demo", "demo", "--bind", f"127.0.0.1:{probe.getsockname()[1]}"]
 
 
 def _environment():
