@@ -36,7 +36,7 @@ lint: setup
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
 check: lint
-	@HUB_TEST_DATABASES=sqlite $(BIN)/pytest -q -n 2 -m "not story and not browser and not slow" $(ARGS)
+	@$(BIN)/pytest -q -n 2 -m "not integration and not story and not slow" $(ARGS)
 
 test: lint
 	@$(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)

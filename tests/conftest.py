@@ -28,6 +28,16 @@ hypothesis_settings.register_profile("hub", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("hub")
 
 
+REAL_PARTS = {"database_url", "sqlite_template", "postgres_server", "queue_server_url", "page", "open_page"}
+
+
+def pytest_collection_modifyitems(items):
+    """A test that asks for a database, a queue server or a browser is an integration test; the others are quick."""
+    for item in items:
+        if REAL_PARTS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.integration)
+
+
 @pytest.fixture(scope="session")
 def short_dir():
     """A temporary folder with a path short enough for sockets, readable for a server of another user."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import date
 from pathlib import Path
@@ -13,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from hub.bootstrap import Hub
 from hub.cli.output import json_option, print_fields, print_json, print_record, print_rows, progress
-from hub.cli.plugin import enable_plugin
 from hub.cli.session import ACTOR, pass_hub
 from hub.cli.types import DAY, pairs_of
 from hub.core.errors import NotFound, RuleBroken
 from hub.core.outbox import Subscription
+from hub.enabling import enable_with_tables
 from hub.sync.connections import (
     add_connection,
     change_settings,
@@ -95,9 +96,14 @@ def show_command(hub: Hub, name: str, as_json: bool) -> None:
         subscriptions = session.scalars(
             select(Subscription).where(Subscription.connection_id == found.id).order_by(Subscription.position)
         )
-        streams = [stream_values(one) for one in subscriptions]
+        streams: list[Any] = [stream_values(one) for one in subscriptions]
         values = connection_values(found)
-    print_fields({**values, "settings": _shown(hub, found), "streams": streams}, as_json=as_json)
+    settings: Any = _shown(hub, found)
+    if not as_json:
+        values["findings"] = [_finding_text(item) for item in values["findings"] or ()]
+        streams = [_stream_text(item) for item in streams]
+        settings = [f"{name} = {value}" for name, value in settings.items()]
+    print_fields({**values, "settings": settings, "streams": streams}, as_json=as_json)
 
 
 @connection.command("check")
@@ -190,7 +196,7 @@ def enable_for(hub: Hub, connector: str) -> None:
             f"There is no connector called “{connector}” among the installed plugins. "
             f"There is: {', '.join(sorted({*offered, *known})) or 'none'}."
         )
-    enable_plugin(hub, offered[connector])
+    enable_with_tables(hub, offered[connector], actor=ACTOR)
     progress(f"Enabled the plugin {offered[connector]}.")
 
 
@@ -241,8 +247,21 @@ def _print_check(result: CheckResult, *, as_json: bool) -> None:
         return
     click.echo(f"Connected to {result.account_name} ({result.environment}).")
     for finding in result.findings:
-        remedy = f" {finding.remedy}" if finding.remedy and not finding.ok else ""
-        click.echo(f"{'ok  ' if finding.ok else 'MEND'} {finding.name}: {finding.text}{remedy}")
+        click.echo(_finding_text(dataclasses.asdict(finding)))
+
+
+def _finding_text(finding: dict[str, Any]) -> str:
+    remedy = f" {finding['remedy']}" if finding["remedy"] and not finding["ok"] else ""
+    return f"{'ok  ' if finding['ok'] else 'MEND'} {finding['name']}: {finding['text']}{remedy}"
+
+
+def _stream_text(stream: dict[str, Any]) -> str:
+    """In words: payments: reads; clients: writes, when another record needs them."""
+    ways = " and ".join(way for way, runs in (("reads", stream["pulls"]), ("writes", stream["pushes"])) if runs)
+    needed = ", when another record needs it" if stream["on_demand"] else ""
+    since = f", dated {stream['start_on']} or later" if stream["start_on"] else ""
+    conditions = f", if {stream['conditions']}" if stream["conditions"] else ""
+    return f"{stream['kind']}: {ways}{needed}{since}{conditions}"
 
 
 def _put(hub: Hub, name: str, state: ConnectionState, *, as_json: bool) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from hub import migrations
 from hub.bootstrap import Hub
 from hub.cli.output import json_option, plural, print_record, print_rows
 from hub.cli.scaffold import write_plugin
@@ -16,6 +15,7 @@ from hub.cli.session import ACTOR, pass_hub
 from hub.cli.types import pairs_of
 from hub.core import audit
 from hub.core.errors import NotFound
+from hub.enabling import enable_with_tables
 from hub.plugin_host import PluginState, Source, probe
 
 
@@ -40,7 +40,7 @@ def list_command(hub: Hub, as_json: bool) -> None:
 @pass_hub
 def enable_command(hub: Hub, name: str, as_json: bool) -> None:
     """Switch a plugin on, in every process of this hub, and make its tables."""
-    enable_plugin(hub, name)
+    enable_with_tables(hub, name, actor=ACTOR)
     print_record({"name": name, "status": "enabled"}, as_json=as_json, sentence=f"The plugin {name} is enabled.")
 
 
@@ -112,17 +112,6 @@ def new_command(name: str, into: Path, as_json: bool) -> None:
         f"and switch it on with `hub plugin enable {name}`."
     )
     print_record({"name": name, "folder": folder}, as_json=as_json, sentence=sentence)
-
-
-def enable_plugin(hub: Hub, name: str) -> None:
-    """Enable a plugin and bring its tables up to date. One whose tables cannot be made is disabled again."""
-    hub.plugins.enable(name, actor=ACTOR)
-    try:
-        migrations.upgrade(hub)
-    except Exception as failure:
-        reason = f"its tables could not be made ({type(failure).__name__})"
-        hub.plugins.disable(name, actor=ACTOR, reason=reason, status="failed")
-        raise
 
 
 def _source(hub: Hub, name: str) -> Source:

@@ -14,7 +14,7 @@ from hub.sync.models import Connection
 from hub.web.connector_catalogue import listed, plugin_states
 from hub.web.current import current_hub, current_user, reading
 from hub.web.display import words
-from hub.web.enabling import enable_with_tables
+from hub.enabling import enable_with_tables
 from hub.web.pages.blueprint import pages
 from hub.web.session import flash, redirect_to, render
 
@@ -81,13 +81,20 @@ def _title(state: PluginState) -> str:
     return str(connectors[0]["title"]) if len(connectors) == 1 else words(state.name)
 
 
+def _text(state: PluginState) -> str:
+    """What the plugin says of itself, without its title again."""
+    text = str((state.probe or {}).get("title", ""))
+    start, colon, rest = text.partition(": ")
+    return rest[:1].upper() + rest[1:] if colon and start == _title(state) else text
+
+
 def _shown(state: PluginState) -> dict[str, Any]:
     found = state.probe or {}
     reason = state.reason or ("" if found.get("ok", True) else found.get("reason", ""))
     return {
         "name": state.name,
         "title": _title(state),
-        "text": found.get("title", ""),
+        "text": _text(state),
         "version": state.version,
         "author": "",
         "licence": "",

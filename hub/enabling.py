@@ -1,4 +1,4 @@
-"""Switching a plugin on from the web: with its tables, or not at all."""
+"""Switching a plugin on: with its tables, or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hub.migrations import upgrade
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
-log = structlog.get_logger("hub.web")
+log = structlog.get_logger("hub.plugins")
 
 
 def enable_with_tables(hub: Hub, name: str, *, actor: str) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import inspect
 
 from hub.bootstrap import build_hub
 from hub.plugin_host import PluginState
-from hub.web import enabling
+from hub import enabling
 
 
 @pytest.fixture
