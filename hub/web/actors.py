@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from hub.access.models import ApiKey, User
 
 _PLAIN = {"system": "The hub itself", "command": "The command line"}
-_WAYS = {"user": "page", "key": "api", "command": "command", "connection": "sync", "system": "sync"}
+_WAYS = {"user": "page", "key": "api", "command": "command", "connection": "sync", "system": ""}
 
 
 def actor_names(session: Session, actors: Iterable[str]) -> Mapping[str, str]:
@@ -29,5 +29,5 @@ def actor_names(session: Session, actors: Iterable[str]) -> Mapping[str, str]:
 
 
 def way_of(actor: str) -> str:
-    """By which way an actor came: page, api, command or sync."""
+    """By which way an actor came: page, api, command or sync; "" for the hub itself."""
     return _WAYS.get(actor.partition(":")[0], actor)

@@ -89,7 +89,7 @@ def run_shown(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "connection": run.connection_name,
-        "stream": ", ".join(kind_title(kind).lower() for kind in run.kinds) or "nothing",
+        "stream": _streams_text(run.kinds),
         "direction": run.direction,
         "status": run.status,
         "trigger": run.trigger,
@@ -97,6 +97,13 @@ def run_shown(run: Run) -> dict[str, Any]:
         "seconds": None if ended_at is None else round((ended_at - run.started_at).total_seconds()),
         "counts": counts_of(run),
     }
+
+
+def _streams_text(kinds: Sequence[str]) -> str:
+    """One or two streams by name, more of them counted: a line stays a line."""
+    if len(kinds) > 2:
+        return f"{len(kinds)} streams"
+    return " and ".join(kind_title(kind).lower() for kind in kinds) or "no stream"
 
 
 def last_runs(session: Session, connection_ids: Iterable[UUID], *, each: int) -> dict[UUID, Sequence[Run]]:

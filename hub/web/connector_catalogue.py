@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from hub.core.errors import NotFound
 from hub.plugin_host import PluginState
 from hub.sync.connector import Connector
-from hub.web.current import current_hub, transact
+from hub.web.current import current_hub, reading, transact
 from hub.web.display import words
 
 ICONS = {"CRM": "users-group", "Accounting": "building-bank", "ERP": "database", "Payments": "cash", "Chat": "message"}
@@ -41,8 +44,23 @@ class Entry:
 
 
 def plugin_states() -> list[PluginState]:
-    """Every installed plugin. One that is new is probed, which is worth keeping: so this is a transaction."""
-    return transact(lambda session: current_hub().plugins.states(session))
+    """Every installed plugin. One that is new is probed, outside a transaction because that takes a while, and kept."""
+    with reading() as session:
+        probed = select(PluginState.name, PluginState.version).where(PluginState.probe.is_not(None))
+        known = dict(session.execute(probed).all())
+        states = current_hub().plugins.states(session)
+    fresh = [state for state in states if known.get(state.name) != state.version]
+    if fresh:
+        transact(lambda session: _keep(session, fresh))
+    return states
+
+
+def _keep(session: Session, fresh: Sequence[PluginState]) -> None:
+    """Keep what plugins said of themselves; what else is known of them stays as it is meanwhile."""
+    for state in fresh:
+        row = session.get(PluginState, state.name) or PluginState(name=state.name, enabled=False, status="available")
+        row.probe, row.version = state.probe, state.version
+        session.add(row)
 
 
 def catalogue() -> list[Entry]:

@@ -54,6 +54,7 @@ def work_off(hub):
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_an_admin_goes_from_an_empty_hub_to_a_mended_record(open_page, hub, address, books, scripts):
     page = open_page(scripts=scripts)
+    page.set_default_timeout(60_000)  # the catalogue starts a process for each plugin it has not seen yet
 
     # Nobody can sign in yet: whoever comes first becomes the admin.
     page.goto(address)

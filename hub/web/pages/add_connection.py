@@ -61,7 +61,7 @@ def add_connection_sent(connector: str) -> ResponseReturnValue:
         return _account_again(kind, name, values, failure), 422
     all_well = all(finding["ok"] for finding in added.findings or ())
     if request.form.get("action") == "test" or not all_well:
-        return redirect_to("pages.edit_connection", name=name, setup=1)
+        return redirect_to("pages.edit_connection", name=name, setup=1, tested=1)
     flash("good", f"Connected to {added.account_name}. Nothing is read or written yet.")
     return redirect_to("pages.connection_streams", name=name, setup=1)
 

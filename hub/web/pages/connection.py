@@ -30,7 +30,7 @@ from hub.web.connection_states import (
     title_of,
 )
 from hub.web.current import current_user, reading
-from hub.web.display import instant, words
+from hub.web.display import ago, words
 from hub.web.pages.blueprint import pages
 from hub.web.queueing import is_queued
 from hub.web.session import render
@@ -118,7 +118,7 @@ def _stream(
         "waiting": standing.waiting,
         "parked": standing.parked,
         "uncertain": standing.uncertain,
-        "cursor": instant(cursor.pulled_at) if cursor is not None and subscription.pulls else "",
+        "cursor": ago(cursor.pulled_at) if cursor is not None and subscription.pulls else "",
         "last_run_at": cursor.pulled_at if cursor is not None else None,
         "parked_href": url_for("pages.parked", connection=found.name, stream=kind),
         "matching": standing.to_match,

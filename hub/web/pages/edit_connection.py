@@ -46,7 +46,7 @@ def edit_connection_sent(name: str) -> ResponseReturnValue:
         return _settings_page(connection, kind, refused(kind, values, failure)), 422
     if request.form.get("action") == "test" or not result.ok:
         flash("good" if result.ok else "warn", "The settings are saved. See below what the test found.")
-        return redirect_to("pages.edit_connection", name=name, **_setup())
+        return redirect_to("pages.edit_connection", name=name, tested=1, **_setup())
     flash("good", f"The settings are saved; the test reached {result.account_name}.")
     return redirect_to("pages.connection_streams" if _setup() else "pages.connection", name=name, **_setup())
 
@@ -105,7 +105,7 @@ def _setup() -> dict[str, Any]:
 
 
 def _settings_page(connection: Connection, kind: type[Connector], form: SettingsForm) -> str:
-    findings = connection.findings
+    findings = connection.findings if request.args.get("tested") else None
     return render(
         "pages/connection_setup.html",
         connector={"name": kind.name, "title": kind.title},
@@ -117,7 +117,7 @@ def _settings_page(connection: Connection, kind: type[Connector], form: Settings
         fields=form.fields(stored_secrets(connection)),
         errors=form.errors,
         form_error=form.text,
-        check=None if findings is None or form.errors or form.text else _check(connection, findings),
+        check=None if findings is None else _check(connection, findings),
         connection=None if _setup() else connection.name,
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from hub.core.errors import NotFound
 from hub.core.outbox import Link
-from hub.sync.models import Connection, Run, RunItem, RunStatus
+from hub.sync.models import Connection, MatchCase, Run, RunItem, RunStatus
 from hub.sync.repairs import retry_links
 from hub.web.connection_states import run_shown
 from hub.web.current import current_hub, current_user, reading, transact
@@ -57,10 +57,11 @@ def run(run_id: UUID) -> ResponseReturnValue:
             statement = statement.where(RunItem.outcome == outcome)
         page = listing(session, statement, RunItem.id)
         parked = _parked(session, found, page.rows)
+        undecided = _undecided(session, found, page.rows)
     return render(
         "pages/run.html",
         run={**run_shown(found), **_verdict(found), "finished_at": found.ended_at},
-        records=[_record(item, parked) for item in page.rows],
+        records=[_record(item, found, parked, undecided) for item in page.rows],
         filters={"outcome": outcome},
         previous=page.previous,
         next=page.next,
@@ -142,10 +143,26 @@ def _parked(session: Session, found: Run, items: Sequence[RunItem]) -> dict[tupl
     return {(kind, record_id): link_id for kind, record_id, link_id in rows if record_id is not None}
 
 
-def _record(item: RunItem, parked: dict[tuple[str, UUID], UUID]) -> dict[str, Any]:
+def _undecided(session: Session, found: Run, items: Sequence[RunItem]) -> set[tuple[str, str]]:
+    """Which of these wait for a person to say what they are: kind and our or their id, in one query."""
+    if not any(item.outcome == "deferred" for item in items):
+        return set()
+    rows = session.execute(
+        select(MatchCase.kind, MatchCase.record_id, MatchCase.remote_id).where(
+            MatchCase.connection_id == found.connection_id, MatchCase.decision.is_(None)
+        )
+    )
+    return {(kind, str(record_id or remote_id)) for kind, record_id, remote_id in rows}
+
+
+def _record(
+    item: RunItem, found: Run, parked: dict[tuple[str, UUID], UUID], undecided: set[tuple[str, str]]
+) -> dict[str, Any]:
     href = record_href(item.kind, item.record_id)
     link_id = parked.get((item.kind, item.record_id)) if item.record_id is not None else None
     may = current_user().may("connections.sync")
+    is_undecided = (item.kind, str(item.record_id or item.remote_id)) in undecided
+    matching = url_for("pages.matching", name=found.connection_name, stream=item.kind)
     return {
         "label": item.label or item.remote_id or "Without a name",
         "kind": item.kind,
@@ -157,7 +174,7 @@ def _record(item: RunItem, parked: dict[tuple[str, UUID], UUID]) -> dict[str, An
         "remote_id": item.remote_id,
         "at": item.happened_at,
         "retry_href": url_for("pages.retry_run_record", run_id=item.run_id, link_id=link_id) if link_id and may else "",
-        "fix_href": href if link_id else "",
+        "fix_href": matching if is_undecided else href if link_id else "",
     }
 
 
