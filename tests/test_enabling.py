@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import inspect
 
+from hub import enabling
 from hub.bootstrap import build_hub
 from hub.plugin_host import PluginState
-from hub import enabling
 
 
 @pytest.fixture

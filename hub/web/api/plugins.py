@@ -6,10 +6,10 @@ from flask import Response
 from marshmallow import Schema, fields
 
 from hub.core.errors import NotFound
+from hub.enabling import enable_with_tables
 from hub.plugin_host import PluginState
 from hub.web.api.rest import ApiBlueprint, Values, answer, answer_after
 from hub.web.current import current_hub, current_user, transact
-from hub.enabling import enable_with_tables
 
 blueprint = ApiBlueprint("plugins", "What is installed, and whether it is enabled.", prefix="/plugins")
 

@@ -9,12 +9,12 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from hub.core.errors import NotFound
+from hub.enabling import enable_with_tables
 from hub.plugin_host import PluginState
 from hub.sync.models import Connection
 from hub.web.connector_catalogue import listed, plugin_states
 from hub.web.current import current_hub, current_user, reading
 from hub.web.display import words
-from hub.enabling import enable_with_tables
 from hub.web.pages.blueprint import pages
 from hub.web.session import flash, redirect_to, render
 
