@@ -7,20 +7,23 @@ can change nothing any more.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+import structlog
+from sqlalchemy import ColumnElement, and_, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from hub.core.clock import database_now
 from hub.core.outbox import Link
-from hub.sync.models import Connection, ConnectionState
+from hub.sync.models import Batch, Connection, ConnectionState
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
+
+log = structlog.get_logger("hub.sync")
 
 LEASE_S = 5.0
 """How long a claim lasts without a heartbeat: after this, another worker takes over."""
@@ -46,8 +49,7 @@ def claim(hub: Hub, connection_id: UUID, kind: str, *, only: Sequence[UUID] | No
     """Take a block of due links of one stream; none while the connection may not write."""
 
     def work(session: Session) -> list[Link]:
-        state = session.scalar(select(Connection.state).where(Connection.id == connection_id))
-        if state != ConnectionState.ACTIVE:
+        if kind not in hub.kinds or not may_write(hub, session, connection_id):
             return []
         due = select(Link.id).where(Link.connection_id == connection_id, Link.kind == kind, is_due())
         if only is not None:
@@ -74,18 +76,59 @@ def lease(session: Session, ids: Sequence[UUID]) -> list[Link]:
     return list(found)
 
 
+def may_write(hub: Hub, session: Session, connection_id: UUID) -> bool:
+    """Whether a connection may write at this moment: it is active, and its plugin enabled."""
+    found = session.execute(
+        select(Connection.state, Connection.connector).where(Connection.id == connection_id)
+    ).one_or_none()
+    return found is not None and found.state == ConnectionState.ACTIVE and found.connector in hub.connector_classes()
+
+
+def renew(session: Session, links: Sequence[Link]) -> set[UUID]:
+    """Lease these links anew. Returns the ids of those that are still ours; the others were taken over."""
+    if not links:
+        return set()
+    kept = session.scalars(
+        update(Link)
+        .where(tuple_(Link.id, Link.fence).in_([(link.id, link.fence) for link in links]))
+        .values(lease_until=database_now(plus_s=LEASE_S))
+        .returning(Link.id)
+        .execution_options(synchronize_session=False)
+    )
+    return set(kept)
+
+
 @contextmanager
-def heartbeat(hub: Hub, links: Sequence[Link]) -> Iterator[None]:
-    """Keep links leased while a call is open, however long it takes."""
+def heartbeat(hub: Hub, links: Sequence[Link], batch_id: UUID | None = None) -> Iterator[None]:
+    """Keep links, and the batch they are sent in, leased while a call is open, however long it takes."""
+
+    def work(session: Session) -> None:
+        if renew(session, links) and batch_id is not None:
+            session.execute(
+                update(Batch)
+                .where(Batch.id == batch_id, Batch.lease_until.is_not(None))
+                .values(lease_until=database_now(plus_s=LEASE_S))
+                .execution_options(synchronize_session=False)
+            )
+
+    with beating(hub, work, LEASE_S):
+        yield
+
+
+@contextmanager
+def beating(hub: Hub, work: Callable[[Session], None], lease_s: float) -> Iterator[None]:
+    """Renew a lease three times within its length, for as long as the block takes.
+
+    A beat that fails is said and made again: a database that is away for a moment must not end the lease for good.
+    """
     done = threading.Event()
 
-    def renew(session: Session) -> None:
-        for link in links:
-            write(session, link, lease_until=database_now(plus_s=LEASE_S))
-
     def beat() -> None:
-        while not done.wait(LEASE_S / 3):
-            hub.transact(renew)
+        while not done.wait(lease_s / 3):
+            try:
+                hub.transact(work)
+            except Exception as failure:
+                log.warning("a lease could not be renewed", error=str(failure))
 
     thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
     thread.start()

@@ -209,6 +209,7 @@ def set_state(session: Session, connection_id: UUID, state: ConnectionState) -> 
     connection.state, connection.reason = state, ""
     if state in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
         connection.writes = state == ConnectionState.ACTIVE
+        connection.pulled_at = None  # read at once, and what exists here becomes owed
     return connection
 
 

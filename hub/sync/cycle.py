@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
+from hub.core.clock import database_now
 from hub.core.errors import RuleBroken
-from hub.core.outbox import Subscription, owe_missing
+from hub.core.outbox import Link, Subscription, owe_missing
+from hub.sync.claim import LEASE_S
 from hub.sync.connections import Opened, open_connection
 from hub.sync.models import Connection, ConnectionState
 from hub.sync.pull import pull
@@ -47,11 +49,12 @@ def run_connection(
     run = RunLog(hub, opened, direction or "both", trigger, actor, [*dict.fromkeys((*pulls, *pushes))])
     run.open()
     until = time.monotonic() + seconds
-    if opened.may_write:
-        scan_owed(hub, opened, pushes)
-    pull(hub, opened, run, kinds=pulls, full=full, until=until)
-    if opened.may_write and not run.failure:
-        push(hub, opened, run, kinds=pushes, until=until)
+    with run.closing():
+        if opened.may_write:
+            scan_owed(hub, opened, pushes)
+        pull(hub, opened, run, kinds=pulls, full=full, until=until)
+        if opened.may_write and not run.failure:
+            _push_all(hub, opened, run, pushes, until)
     return run.finish()
 
 
@@ -60,18 +63,22 @@ def push_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     opened = open_connection(hub, connection_id)
     _, pushes = _streams(opened, None, "push")
     run = RunLog(hub, opened, "push", "queue", "system", pushes)
-    if opened.may_write:
-        push(hub, opened, run, kinds=pushes, until=time.monotonic() + seconds)
+    with run.closing():
+        if opened.may_write:
+            push(hub, opened, run, kinds=pushes, until=time.monotonic() + seconds)
     return run.finish()
 
 
 def pull_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
-    """What changed over there since the cursors, and what hints point to."""
+    """What changed over there since the cursors, and what hints point to; what exists here becomes owed."""
     opened = open_connection(hub, connection_id)
-    pulls, _ = _streams(opened, None, "pull")
+    pulls, pushes = _streams(opened, None, None)
     run = RunLog(hub, opened, "pull", "schedule", "system", pulls)
-    if opened.state in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
-        pull(hub, opened, run, kinds=pulls, full=False, until=time.monotonic() + seconds)
+    with run.closing():
+        if opened.may_write:
+            scan_owed(hub, opened, pushes)
+        if opened.state in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
+            pull(hub, opened, run, kinds=pulls, full=False, until=time.monotonic() + seconds)
     return run.finish()
 
 
@@ -87,6 +94,39 @@ def scan_owed(hub: Hub, opened: Opened, kinds: Sequence[str]) -> int:
         while found := hub.transact(work):
             total += found
     return total
+
+
+def _push_all(hub: Hub, opened: Opened, run: RunLog, kinds: Sequence[str], until: float) -> None:
+    """Send until nothing is owed that anybody could send now, and say what is left.
+
+    What other workers have in hand is waited for while it gets less; what a dead one had comes free with its lease.
+    """
+    left, patience = _left_over(hub, opened.id, kinds), time.monotonic() + 2 * LEASE_S
+    while True:
+        push(hub, opened, run, kinds=kinds, until=until)
+        before, left = left, _left_over(hub, opened.id, kinds)
+        if left != before:
+            patience = time.monotonic() + 2 * LEASE_S
+        others_at_work = any(number for (at_work, number) in left.items() if at_work)
+        if run.failure or run.resumes_at or not others_at_work or time.monotonic() > min(until, patience):
+            break
+        time.sleep(0.2)
+    if number := sum(left.values()):
+        run.rest = (
+            f"{number:,} {'record is' if number == 1 else 'records are'} still to be sent, and will be tried again."
+        )
+
+
+def _left_over(hub: Hub, connection_id: UUID, kinds: Sequence[str]) -> dict[bool, int]:
+    """How many records are owed and not set aside, by whether a worker has them in hand."""
+    at_work = and_(Link.lease_until.is_not(None), Link.lease_until > database_now())
+    owed = (Link.wanted > Link.done, Link.parked.is_(None), Link.ignored.is_(None), Link.held.is_(False))
+    counts = select(func.sum(case((at_work, 1), else_=0)), func.count()).where(
+        Link.connection_id == connection_id, Link.kind.in_(kinds), *owed
+    )
+    with hub.read() as session:
+        busy, total = session.execute(counts).one()
+    return {True: busy or 0, False: total - (busy or 0)}
 
 
 def _streams(opened: Opened, kinds: Sequence[str] | None, direction: str | None) -> tuple[list[str], list[str]]:

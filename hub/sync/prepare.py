@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select
 
-from hub.core.errors import PermanentFailure
+from hub.core.errors import ConnectorError, PermanentFailure
 from hub.core.frozen import freeze
 from hub.core.outbox import Link
 from hub.sync.connector import Op, Ref, Status, Stream, Values
@@ -19,6 +20,8 @@ from hub.sync.settle import park, settle_unchanged, wait_for_parents
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
     from hub.sync.connections import Opened
+
+log = structlog.get_logger("hub.sync")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
         records = {
             record.id: record for record in kind.load(session, [link.record_id for link in links if link.record_id])
         }
-    needs = _needs(opened, stream, links, records)
+    needs, faulty = _needs(opened, stream, links, records)
     remote_ids = _remote_ids(hub, opened.id, [ref for refs in needs.values() for ref in refs])
     prepared: list[Prepared] = []
     unchanged: list[tuple[Link, Item]] = []
@@ -52,6 +55,9 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
             unchanged.append((link, _item(stream, link, Status.UNCHANGED, reason="The record is gone here.")))
             continue
         label = kind.label(record)
+        if link.id in faulty:
+            _set_aside(hub, opened, link, faulty[link.id], _item(stream, link, Status.REJECTED, label), run)
+            continue
         missing = [ref for ref in needs[link.id] if ref not in remote_ids]
         if missing:
             wait_for_parents(hub, opened, link, missing[0], label, run)
@@ -60,6 +66,11 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
             mapped: Values = freeze(opened.connector.body(stream.kind, record, remote_ids, part=link.part))
         except PermanentFailure as refusal:
             park(hub, link, str(refusal), refusal.field or "", _item(stream, link, Status.REJECTED, label), run)
+            continue
+        except ConnectorError:
+            raise
+        except Exception as failure:
+            _set_aside(hub, opened, link, failure, _item(stream, link, Status.REJECTED, label), run)
             continue
         body = mapped if link.remote_id is None else _differences(mapped, link.sent)
         if link.remote_id is not None and not body:
@@ -73,11 +84,26 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
 
 def _needs(
     opened: Opened, stream: Stream, links: Sequence[Link], records: dict[UUID, Any]
-) -> dict[UUID, Sequence[Ref]]:
-    return {
-        link.id: opened.connector.needs(stream.kind, records[link.record_id]) if link.record_id in records else ()
-        for link in links
-    }
+) -> tuple[dict[UUID, Sequence[Ref]], dict[UUID, Exception]]:
+    """What each link's record refers to, by link; and where the connector could not say."""
+    needs: dict[UUID, Sequence[Ref]] = {}
+    faulty: dict[UUID, Exception] = {}
+    for link in links:
+        try:
+            record = records.get(link.record_id) if link.record_id else None
+            needs[link.id] = () if record is None else opened.connector.needs(stream.kind, record)
+        except ConnectorError:
+            raise
+        except Exception as failure:
+            needs[link.id], faulty[link.id] = (), failure
+    return needs, faulty
+
+
+def _set_aside(hub: Hub, opened: Opened, link: Link, failure: Exception, item: Item, run: RunLog) -> None:
+    """A fault of the connector with one record stops only that one."""
+    log.error("connector failed", connection=opened.name, record=item.label, error=repr(failure), exc_info=failure)
+    reason = f"The connector failed with {type(failure).__name__}; the details are in the log."
+    park(hub, link, reason, "", item, run, remedy="Update or mend the plugin, then retry.")
 
 
 def _remote_ids(hub: Hub, connection_id: UUID, refs: Sequence[Ref]) -> dict[Ref, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -24,6 +23,7 @@ from hub.core.errors import (
     QuotaSpent,
 )
 from hub.core.outbox import upsert
+from hub.sync.claim import LEASE_S, beating
 from hub.sync.connections import Opened, hold
 from hub.sync.connector import Change, Cursor, Page, Status, Stream
 from hub.sync.merge import merge
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("hub.sync")
 
-PULL_LEASE_S = 30
-"""One pull of a stream at a time; a dead one is taken over after this."""
 HINTS_AT_ONCE = 100
 
 
@@ -66,13 +64,14 @@ def _each(hub: Hub, opened: Opened, run: RunLog, kinds: Sequence[str], until: fl
 
 def pull_stream(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, full: bool = False) -> None:
     """All pages of one stream since its cursor (from the beginning if full)."""
-    taken = _take(hub, opened.id, stream.kind)
+    taken = _take_in_turn(hub, opened, stream, run)
     if taken is None:
         return
     position, fence = taken
     try:
-        for page in opened.connector.pull(stream.kind, None if full else position):
-            _save_page(hub, opened, stream, page, fence, run)
+        with beating(hub, partial(_stay, connection_id=opened.id, kind=stream.kind, fence=fence), LEASE_S):
+            for page in opened.connector.pull(stream.kind, None if full else position):
+                _save_page(hub, opened, stream, page, fence, run)
     finally:
         _leave(hub, opened.id, stream.kind, fence)
 
@@ -90,9 +89,11 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: 
 
     def work(session: Session) -> list[Item]:
         # Taken out first: whatever has to be looked at once more leaves its hint anew, with a pause that grows.
-        failures = {hint.remote_id: hint.failures for hint in session.scalars(select(Hint).where(_ids(due)))}
+        # Locked, because another worker may be at the same hints: what it has merged is no news any more.
+        hints = session.scalars(select(Hint).where(_ids(due)).order_by(Hint.id).with_for_update())
+        failures = {hint.remote_id: hint.failures for hint in hints}
         session.execute(delete(Hint).where(_ids(due)))
-        items = merge(session, opened, stream, page.changes)
+        items = merge(session, opened, stream, [change for change in page.changes if change.remote_id in failures])
         again = session.scalars(
             select(Hint).where(Hint.connection_id == opened.id, Hint.kind == stream.kind, Hint.remote_id.in_(failures))
         )
@@ -119,7 +120,6 @@ def _save_page(hub: Hub, opened: Opened, stream: Stream, page: Page, fence: int,
                 items += _refusals(stream, page)
                 if page.cursor is not None:
                     cursor.cursor = page.cursor
-            cursor.lease_until = clock.now() + timedelta(seconds=PULL_LEASE_S)
             run.count_arrived(session, items)
             return items
 
@@ -170,6 +170,20 @@ def _said(hub: Hub, opened: Opened, run: RunLog) -> Iterator[None]:
         run.failure = f"The connector failed with {type(failure).__name__}; the details are in the log."
 
 
+def _take_in_turn(hub: Hub, opened: Opened, stream: Stream, run: RunLog) -> tuple[Cursor | None, int] | None:
+    """Take the stream's one pull; None while another worker has it.
+
+    A person who asked for this run waits for a moment, until a dead worker's lease is over, and is told if somebody
+    is reading still.
+    """
+    until = time.monotonic() + (2 * LEASE_S if run.trigger == "manual" else 0)
+    while (taken := _take(hub, opened.id, stream.kind)) is None and time.monotonic() < until:
+        time.sleep(0.1)
+    if taken is None and run.trigger == "manual":
+        run.notice = f"{stream.title}: another worker is reading them at this moment."
+    return taken
+
+
 def _take(hub: Hub, connection_id: UUID, kind: str) -> tuple[Cursor | None, int] | None:
     """Take the stream's one pull; None while another worker has it."""
 
@@ -180,13 +194,22 @@ def _take(hub: Hub, connection_id: UUID, kind: str) -> tuple[Cursor | None, int]
             update(StreamCursor)
             .where(StreamCursor.connection_id == connection_id, StreamCursor.kind == kind)
             .where(or_(StreamCursor.lease_until.is_(None), StreamCursor.lease_until <= database_now()))
-            .values(fence=StreamCursor.fence + 1, lease_until=database_now(plus_s=PULL_LEASE_S))
+            .values(fence=StreamCursor.fence + 1, lease_until=database_now(plus_s=LEASE_S))
             .returning(StreamCursor.cursor, StreamCursor.fence)
             .execution_options(synchronize_session=False)
         ).one_or_none()
         return None if taken is None else (taken.cursor, taken.fence)
 
     return hub.transact(work)
+
+
+def _stay(session: Session, *, connection_id: UUID, kind: str, fence: int) -> None:
+    session.execute(
+        update(StreamCursor)
+        .where(StreamCursor.connection_id == connection_id, StreamCursor.kind == kind, StreamCursor.fence == fence)
+        .values(lease_until=database_now(plus_s=LEASE_S))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _mine(session: Session, connection_id: UUID, kind: str, fence: int) -> StreamCursor:

@@ -9,20 +9,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from hub.core.clock import database_now
 from hub.core.database import uuid7
+from hub.core.errors import ConfigurationFailure
 from hub.core.outbox import Link
-from hub.sync.claim import claim, release, write
+from hub.sync.claim import LEASE_S, claim, release, write
+from hub.sync.connections import hold
 from hub.sync.connector import Stream
 from hub.sync.matching import settle_before_create
 from hub.sync.models import Attempt, Batch
 from hub.sync.prepare import Prepared, prepare
 from hub.sync.resolve import resolve
 from hub.sync.runs import RunLog
-from hub.sync.send import deliver
+from hub.sync.send import Stored, deliver
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
@@ -38,7 +40,11 @@ def push(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], until: 
         for stream in streams:
             while time.monotonic() < until and (links := claim(hub, opened.id, stream.kind)):
                 progress = True
-                push_block(hub, opened, stream, links, run)
+                try:
+                    push_block(hub, opened, stream, links, run)
+                except ConfigurationFailure as failure:
+                    hold(hub, opened.id, str(failure))
+                    run.failure = str(failure)
                 if run.failure or run.resumes_at:
                     return
 
@@ -51,36 +57,37 @@ def push_block(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], 
     prepared = prepare(hub, opened, stream, [link for link in links if link.attempt_id is None], run)
     prepared = settle_before_create(hub, opened, stream, prepared, run)
     for start in range(0, len(prepared), stream.batch_size):
-        batch = store(hub, opened, stream, prepared[start : start + stream.batch_size], run)
-        if batch is not None and not deliver(hub, opened, stream, batch, run):
+        stored = store(hub, opened, stream, prepared[start : start + stream.batch_size], run)
+        if stored is not None and not deliver(hub, opened, stream, stored, run):
             _give_back(hub, [item.link for item in prepared[start + stream.batch_size :]])
             return
 
 
-def store(hub: Hub, opened: Opened, stream: Stream, items: Sequence[Prepared], run: RunLog) -> Batch | None:
+def store(hub: Hub, opened: Opened, stream: Stream, items: Sequence[Prepared], run: RunLog) -> Stored | None:
     """Write down what is about to be sent, for the links that are still ours and still what was loaded."""
     batch = Batch(id=uuid7(), connection_id=opened.id, kind=stream.kind, key="", run_id=run.id)
     batch.key = batch.id.hex
 
-    def work(session: Session) -> bool:
+    def work(session: Session) -> list[Attempt]:
         session.add(batch)
         session.flush()
-        stored = 0
-        for position, item in enumerate(items):
-            attempt_id = uuid7()
-            if not write(session, item.link, attempt_id=attempt_id):
-                continue
-            session.add(_attempt(attempt_id, batch, item, str(position + 1)))
-            stored += 1
-        return stored > 0
+        attempts = [_attempt(batch, item, str(position + 1)) for position, item in enumerate(items)]
+        kept = [
+            attempt
+            for attempt, item in zip(attempts, items, strict=True)
+            if write(session, item.link, attempt_id=attempt.id, lease_until=database_now(plus_s=LEASE_S))
+        ]
+        session.add_all(kept)
+        return kept
 
-    return batch if hub.transact(work) else None
+    kept = hub.transact(work)
+    return Stored(batch, kept, {item.link.id: item.link for item in items}) if kept else None
 
 
-def _attempt(attempt_id: UUID, batch: Batch, item: Prepared, ref: str) -> Attempt:
+def _attempt(batch: Batch, item: Prepared, ref: str) -> Attempt:
     link = item.link
     return Attempt(
-        id=attempt_id,
+        id=uuid7(),
         batch_id=batch.id,
         link_id=link.id,
         ref=ref,
@@ -94,6 +101,7 @@ def _attempt(attempt_id: UUID, batch: Batch, item: Prepared, ref: str) -> Attemp
         label=item.label,
         body=item.body,
         mapped=item.mapped,
+        answered_at=None,
     )
 
 

@@ -62,11 +62,14 @@ def unlink(session: Session, link_id: UUID) -> None:
         raise RuleBroken("A send of this record has no answer yet; wait until it is resolved.", code="link-busy")
     audit.note(session, "unlink", "link", link.id, remote_id=link.remote_id)
     link.remote_id = link.remote_version = link.sent = link.seen = None
+    link.fence += 1  # a worker that loaded it as it was sends nothing of it any more
 
 
 def relink(session: Session, link_id: UUID, remote_id: str) -> Link:
     """Say which remote record one of ours is. Raises RuleBroken when another one has it."""
     link = get_link(session, link_id)
+    if link.attempt_id is not None:
+        raise RuleBroken("A send of this record has no answer yet; wait until it is resolved.", code="link-busy")
     other = session.scalar(
         select(Link).where(
             Link.connection_id == link.connection_id,
@@ -80,6 +83,7 @@ def relink(session: Session, link_id: UUID, remote_id: str) -> Link:
     audit.note(session, "relink", "link", link.id, remote_id=[link.remote_id, remote_id])
     link.remote_id, link.remote_version, link.sent, link.seen = remote_id, None, None, None
     link.wanted += 1
+    link.fence += 1
     session.execute(
         update(Link)
         .where(Link.waiting_for == link.id)

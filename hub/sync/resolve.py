@@ -8,9 +8,8 @@ not there is owed again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,15 +21,12 @@ from hub.sync.claim import heartbeat, release, write
 from hub.sync.connector import Found, Op, Outcome, Status, Stream
 from hub.sync.models import Attempt, Batch
 from hub.sync.runs import RunLog
-from hub.sync.send import deliver, lease_batch, sending_of, settle_batch
+from hub.sync.send import Stored, deliver, lease_batch, sending_of, settle_batch
 from hub.sync.settle import pause
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
     from hub.sync.connections import Opened
-
-
-Leased = tuple[Batch, list[Attempt], dict[UUID, Link]]
 
 
 def resolve(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run: RunLog) -> None:
@@ -43,55 +39,44 @@ def resolve(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
         leased = lease_batch(hub, batch_id)
         if leased is None:
             continue
-        batch, attempts, owned = leased
+        batch = leased.batch
         if stream.keyed and clock.now() < batch.created_at + timedelta(seconds=stream.key_life_s):
             _repeat(hub, opened, stream, leased, run)
         elif clock.now() < batch.created_at + timedelta(seconds=opened.connector.call_timeout_s):
-            _wait(hub, batch, owned, opened.connector.call_timeout_s)
+            _wait(hub, leased, batch.created_at + timedelta(seconds=opened.connector.call_timeout_s))
         else:
-            _look(hub, opened, stream, batch, attempts, owned, run)
+            _look(hub, opened, stream, leased, run)
 
 
-def _repeat(hub: Hub, opened: Opened, stream: Stream, leased: Leased, run: RunLog) -> None:
+def _repeat(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLog) -> None:
     """The same call with the same key and body: answered with the first answer, or carried out now."""
-    batch, attempts, links = leased
     try:
-        deliver(hub, opened, stream, batch, run, replay=True)
+        deliver(hub, opened, stream, leased, run, replay=True)
     except PermanentFailure:
-        _look(hub, opened, stream, batch, attempts, links, run)
+        _look(hub, opened, stream, leased, run)
 
 
-def _wait(hub: Hub, batch: Batch, links: dict[UUID, Link], timeout_s: float) -> None:
+def _wait(hub: Hub, leased: Stored, until: datetime) -> None:
     """The call may still be running over there."""
-    until = batch.created_at + timedelta(seconds=timeout_s)
 
     def work(session: Session) -> None:
-        release(session, list(links.values()), due_at=until)
-        session.get_one(Batch, batch.id).lease_until = None
+        release(session, list(leased.links.values()), due_at=until)
+        session.get_one(Batch, leased.batch.id).lease_until = None
 
     hub.transact(work)
 
 
-def _look(
-    hub: Hub,
-    opened: Opened,
-    stream: Stream,
-    batch: Batch,
-    attempts: Sequence[Attempt],
-    links: dict[UUID, Link],
-    run: RunLog,
-) -> None:
-    unanswered = [attempt for attempt in attempts if attempt.answered_at is None]
-    creates = [sending_of(attempt) for attempt in unanswered if attempt.op == Op.CREATE]
+def _look(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLog) -> None:
+    creates = [sending_of(attempt) for attempt in leased.attempts if attempt.op == Op.CREATE]
     try:
-        with heartbeat(hub, list(links.values())):
+        with heartbeat(hub, list(leased.links.values()), leased.batch.id):
             found = list(opened.connector.find(stream.kind, creates)) if creates else []
     except ConnectorError:
-        _wait(hub, batch, links, (pause(3) - batch.created_at).total_seconds())
+        _wait(hub, leased, pause(3))
         return
-    outcomes = {attempt.ref: _verdict(attempt, found) for attempt in unanswered}
-    settle_batch(hub, batch, unanswered, links, outcomes, run)
-    _owe_again(hub, unanswered, outcomes, links)
+    outcomes = {attempt.ref: _verdict(attempt, found) for attempt in leased.attempts}
+    settle_batch(hub, leased, outcomes, run)
+    _owe_again(hub, leased, outcomes)
 
 
 def _verdict(attempt: Attempt, found: Sequence[Found]) -> Outcome:
@@ -111,8 +96,8 @@ def _verdict(attempt: Attempt, found: Sequence[Found]) -> Outcome:
     return Outcome(attempt.ref, Status.DEFERRED, reason="It did not arrive and is sent again.", until=clock.now())
 
 
-def _owe_again(hub: Hub, attempts: Sequence[Attempt], outcomes: dict[str, Outcome], links: dict[UUID, Link]) -> None:
-    again = [links[a.link_id] for a in attempts if outcomes[a.ref].status == Status.DEFERRED]
+def _owe_again(hub: Hub, leased: Stored, outcomes: dict[str, Outcome]) -> None:
+    again = [leased.links[each.link_id] for each in leased.attempts if outcomes[each.ref].status == Status.DEFERRED]
 
     def work(session: Session) -> None:
         for link in again:

@@ -7,17 +7,20 @@ counts that do not add up.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.database import uuid7
+from hub.core.errors import HubError
 from hub.core.outbox import Link
 from hub.sync.connector import Status
 from hub.sync.models import Run, RunItem, RunStatus
@@ -88,6 +91,9 @@ class RunLog:
     written: bool = False
     failure: str = ""
     notice: str = ""
+    rest: str = ""
+    """What is left to do though this run met no trouble: other workers have it, or it is due later."""
+    interrupted: bool = False
     resumes_at: datetime | None = None
     waiting: dict[UUID, Item] = field(default_factory=dict)
     """Links that were put to sleep until their parent is there; a wait that ends within the run is no result."""
@@ -139,6 +145,27 @@ class RunLog:
             if item.status == Status.DEFERRED:
                 self.postponed[(item.kind, item.remote_id)] = item
 
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Close the run, saying so, when it is broken off: by Ctrl-C or by a fault of the hub or its database."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self._break_off("It was stopped. What had no answer yet is looked up before anything is sent again.")
+            raise
+        except Exception as failure:
+            known = isinstance(failure, HubError)
+            self._break_off(
+                str(failure) if known else f"It ended with {type(failure).__name__}; the details are in the log."
+            )
+            raise
+
+    def _break_off(self, reason: str) -> None:
+        self.failure = self.failure or reason
+        with suppress(HubError, SQLAlchemyError):  # the database itself may be what failed
+            self.finish()
+
     def finish(self) -> RunSummary:
         """Close the run with the status its counts deserve."""
 
@@ -150,7 +177,9 @@ class RunLog:
                 return RunSummary(None, self.opened.name, "success", "", _no_counts(), 0, self.started_at, clock.now())
             run.ended_at, run.resumes_at = clock.now(), self.resumes_at
             run.api_calls = getattr(self.opened.connector.context.http, "calls", 0)
-            run.status, run.headline = _verdict(session, run, self.failure, self.notice)
+            run.status, run.headline = _verdict(session, run, self.failure, self.notice, self.rest)
+            if self.interrupted:
+                run.status = RunStatus.CANCELLED
             return summary(run)
 
         return self.hub.transact(work)
@@ -229,7 +258,7 @@ def _no_counts() -> dict[str, int]:
     return dict.fromkeys(("read", "created", "updated", "unchanged", "deleted", "rejected", "deferred", "conflicts"), 0)
 
 
-def _verdict(session: Session, run: Run, failure: str, notice: str) -> tuple[RunStatus, str]:
+def _verdict(session: Session, run: Run, failure: str, notice: str, rest: str) -> tuple[RunStatus, str]:
     """Success only if nothing is missing; the headline is the first thing that went wrong."""
     if failure:
         return RunStatus.FAILED, failure
@@ -247,4 +276,4 @@ def _verdict(session: Session, run: Run, failure: str, notice: str) -> tuple[Run
         ).one_or_none()
         if first is not None:
             return status, f"{first.label}: {first.reason}" if first.label else first.reason
-    return RunStatus.SUCCESS, ""
+    return (RunStatus.DEFERRED, rest) if rest else (RunStatus.SUCCESS, "")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from hub.core import clock
@@ -21,11 +22,11 @@ from hub.core.errors import (
     TemporaryFailure,
 )
 from hub.core.outbox import Link
-from hub.sync.claim import heartbeat, lease, write
+from hub.sync.claim import LEASE_S, heartbeat, lease, may_write, renew, write
 from hub.sync.connections import hold
 from hub.sync.connector import Batch as Call
 from hub.sync.connector import Op, Outcome, Sending, Status, Stream
-from hub.sync.models import Attempt, Batch, Connection, ConnectionState
+from hub.sync.models import Attempt, Batch
 from hub.sync.runs import RunLog
 from hub.sync.settle import pause, settle
 
@@ -36,31 +37,57 @@ if TYPE_CHECKING:
 log = structlog.get_logger("hub.sync")
 
 
-def deliver(hub: Hub, opened: Opened, stream: Stream, batch: Batch, run: RunLog, *, replay: bool = False) -> bool:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A batch in the hands of one worker: its attempts as they were written down, and their links as it has them."""
+
+    batch: Batch
+    attempts: Sequence[Attempt]
+    links: dict[UUID, Link]
+
+
+def deliver(hub: Hub, opened: Opened, stream: Stream, stored: Stored, run: RunLog, *, replay: bool = False) -> bool:
     """Send one stored batch and settle it. Returns whether more may be sent to this connection now.
 
     replay: the batch was sent before and its answer lost. Whatever keeps the repeat from being answered says nothing
     of the first time, so its records stay uncertain; a refusal of the repeat as a whole is raised.
     """
-    attempts, links = _of_batch(hub, batch.id)
     not_applied = Status.UNCERTAIN if replay else Status.DEFERRED
-    if not _may_still_write(hub, opened.id):
-        _settle(hub, batch, attempts, links, _all(attempts, not_applied, "The connection may not write now."), run)
+    allowed, ours = _hold_on(hub, opened.id, stored)
+    if not ours:
+        return allowed  # all of it was taken over: whoever has it finds out what became of it
+    stored = Stored(stored.batch, ours, stored.links)
+    if not allowed:
+        _settle(hub, stored, _all(ours, not_applied, "The connection may not write now."), run)
         return False
     try:
-        with heartbeat(hub, list(links.values())):
-            # What was answered once is settled; to send it again under its old key would say nothing about today.
-            outcomes = opened.connector.push(call_of(batch, [a for a in attempts if a.answered_at is None]))
+        with heartbeat(hub, [stored.links[attempt.link_id] for attempt in ours], stored.batch.id):
+            outcomes = opened.connector.push(call_of(stored.batch, ours))
     except PermanentFailure as refusal:
         if replay:
             raise
-        return _refused(hub, opened, stream, batch, attempts, links, refusal, run)
+        return _refused(hub, opened, stream, stored, refusal, run)
     except Exception as failure:
-        outcomes, go_on = _without_answer(hub, opened, attempts, failure, run, not_applied)
-        _settle(hub, batch, attempts, links, outcomes, run)
+        outcomes, go_on = _without_answer(hub, opened, ours, failure, run, not_applied)
+        _settle(hub, stored, outcomes, run)
         return go_on
-    _settle(hub, batch, attempts, links, outcomes, run)
+    _settle(hub, stored, outcomes, run)
     return True
+
+
+def _hold_on(hub: Hub, connection_id: UUID, stored: Stored) -> tuple[bool, list[Attempt]]:
+    """Right before a call: may the connection write, and which records are still ours, their lease renewed?
+
+    What was taken over while this worker was not looking must not be sent by it any more. What was answered once is
+    settled: to send it again under its old key would say nothing about today.
+    """
+    unanswered = [attempt for attempt in stored.attempts if attempt.answered_at is None]
+
+    def work(session: Session) -> tuple[bool, list[Attempt]]:
+        kept = renew(session, [stored.links[attempt.link_id] for attempt in unanswered])
+        return may_write(hub, session, connection_id), [a for a in unanswered if a.link_id in kept]
+
+    return hub.transact(work)
 
 
 def call_of(batch: Batch, attempts: Sequence[Attempt]) -> Call:
@@ -109,23 +136,15 @@ def _without_answer(
     return _all(attempts, Status.UNCERTAIN, str(failure)), True
 
 
-def _refused(
-    hub: Hub,
-    opened: Opened,
-    stream: Stream,
-    batch: Batch,
-    attempts: Sequence[Attempt],
-    links: dict[UUID, Link],
-    refusal: PermanentFailure,
-    run: RunLog,
-) -> bool:
+def _refused(hub: Hub, opened: Opened, stream: Stream, stored: Stored, refusal: PermanentFailure, run: RunLog) -> bool:
     """The whole call was refused, nothing was applied: halve it until the one bad record stands alone."""
+    attempts = stored.attempts
     if len(attempts) == 1:
         outcome = Outcome(attempts[0].ref, Status.REJECTED, reason=str(refusal), field=refusal.field or "")
-        _settle(hub, batch, attempts, links, [outcome], run)
+        _settle(hub, stored, [outcome], run)
         return True
     middle = len(attempts) // 2
-    halves = [_again(hub, batch, part, links, run) for part in (attempts[:middle], attempts[middle:])]
+    halves = [_again(hub, stored, part, run) for part in (attempts[:middle], attempts[middle:])]
     go_on = True
     for half in halves:
         if half is not None:
@@ -133,127 +152,103 @@ def _refused(
     return go_on
 
 
-def _again(hub: Hub, batch: Batch, attempts: Sequence[Attempt], links: dict[UUID, Link], run: RunLog) -> Batch | None:
+def _again(hub: Hub, stored: Stored, refused: Sequence[Attempt], run: RunLog) -> Stored | None:
     """Store part of a refused batch anew: another call, so another key."""
+    batch = stored.batch
     part = Batch(id=uuid7(), connection_id=batch.connection_id, kind=batch.kind, key="", run_id=run.id)
     part.key = part.id.hex
 
-    def work(session: Session) -> bool:
+    def work(session: Session) -> list[Attempt]:
         session.add(part)
         session.flush()
-        now = clock.now()
+        kept: list[Attempt] = []
+        for position, attempt in enumerate(refused):
+            again = _anew(attempt, stored.links[attempt.link_id], part, str(position + 1))
+            if not write(session, stored.links[attempt.link_id], attempt_id=again.id, key_number=Link.key_number + 1):
+                continue
+            kept.append(again)
         session.execute(
             update(Attempt)
-            .where(Attempt.id.in_([attempt.id for attempt in attempts]))
-            .values(answered_at=now, status="refused", reason="refused with its whole batch")
+            .where(Attempt.batch_id == batch.id, Attempt.link_id.in_([attempt.link_id for attempt in kept]))
+            .values(answered_at=clock.now(), status="refused", reason="refused with its whole batch")
             .execution_options(synchronize_session=False)
         )
-        session.execute(update(Batch).where(Batch.id == batch.id).values(answered_at=now))
-        kept = 0
-        for position, attempt in enumerate(attempts):
-            link = links[attempt.link_id]
-            new_id = uuid7()
-            if not write(session, link, attempt_id=new_id, key_number=link.key_number + 1):
-                continue
-            link.key_number += 1
-            kept += 1
-            session.add(
-                Attempt(
-                    id=new_id,
-                    batch_id=part.id,
-                    link_id=link.id,
-                    ref=str(position + 1),
-                    key=f"{link.id.hex[:24]}-{link.key_number}",
-                    op=attempt.op,
-                    fence=link.fence,
-                    wanted=attempt.wanted,
-                    revision=attempt.revision,
-                    remote_id=attempt.remote_id,
-                    remote_version=attempt.remote_version,
-                    label=attempt.label,
-                    body=attempt.body,
-                    mapped=attempt.mapped,
-                )
-            )
-        return kept > 0
+        _close_if_answered(session, batch)
+        session.add_all(kept)
+        return kept
 
-    return part if hub.transact(work) else None
+    kept = hub.transact(work)
+    for attempt in kept:
+        stored.links[attempt.link_id].key_number += 1
+    return Stored(part, kept, stored.links) if kept else None
 
 
-def lease_batch(hub: Hub, batch_id: UUID) -> tuple[Batch, list[Attempt], dict[UUID, Link]] | None:
-    """Take a whole batch that has no answer, with the links of all its records; None if somebody else has it."""
+def _anew(attempt: Attempt, link: Link, batch: Batch, ref: str) -> Attempt:
+    return Attempt(
+        id=uuid7(),
+        batch_id=batch.id,
+        link_id=link.id,
+        ref=ref,
+        key=f"{link.id.hex[:24]}-{link.key_number + 1}",
+        op=attempt.op,
+        fence=link.fence,
+        wanted=attempt.wanted,
+        revision=attempt.revision,
+        remote_id=attempt.remote_id,
+        remote_version=attempt.remote_version,
+        label=attempt.label,
+        body=attempt.body,
+        mapped=attempt.mapped,
+        answered_at=None,
+    )
 
-    def work(session: Session) -> tuple[Batch, list[Attempt], dict[UUID, Link]] | None:
+
+def lease_batch(hub: Hub, batch_id: UUID) -> Stored | None:
+    """Take a batch that has no answer, with the links of what is open in it; None if somebody else has it."""
+
+    def work(session: Session) -> Stored | None:
         taken = session.execute(
             update(Batch)
             .where(Batch.id == batch_id, Batch.answered_at.is_(None))
             .where(Batch.lease_until.is_(None) | (Batch.lease_until <= database_now()))
-            .values(lease_until=database_now(plus_s=60))
+            .values(lease_until=database_now(plus_s=LEASE_S))
             .execution_options(synchronize_session=False)
         )
         if not getattr(taken, "rowcount", 0):
             return None
-        attempts = _attempts(session, batch_id)
+        # What was answered is settled, and may be on its way again by other hands.
+        unanswered = select(Attempt).where(Attempt.batch_id == batch_id, Attempt.answered_at.is_(None))
+        attempts = session.scalars(unanswered.order_by(Attempt.id)).all()
         links = lease(session, [attempt.link_id for attempt in attempts])
         batch = session.get_one(Batch, batch_id, populate_existing=True)
-        return batch, attempts, {link.id: link for link in links}
+        return Stored(batch, attempts, {link.id: link for link in links})
 
     return hub.transact(work)
 
 
-def _of_batch(hub: Hub, batch_id: UUID) -> tuple[list[Attempt], dict[UUID, Link]]:
-    with hub.read() as session:
-        attempts = _attempts(session, batch_id)
-        links = session.scalars(select(Link).where(Link.id.in_([attempt.link_id for attempt in attempts])))
-        return attempts, {link.id: link for link in links}
+def _settle(hub: Hub, stored: Stored, outcomes: Sequence[Outcome], run: RunLog) -> None:
+    settle_batch(hub, stored, {outcome.ref: outcome for outcome in outcomes}, run)
 
 
-def _attempts(session: Session, batch_id: UUID) -> list[Attempt]:
-    return list(session.scalars(select(Attempt).where(Attempt.batch_id == batch_id).order_by(Attempt.id)))
-
-
-def _settle(
-    hub: Hub,
-    batch: Batch,
-    attempts: Sequence[Attempt],
-    links: dict[UUID, Link],
-    outcomes: Sequence[Outcome],
-    run: RunLog,
-) -> None:
-    by_ref = {outcome.ref: outcome for outcome in outcomes}
-    settle_batch(hub, batch, [a for a in attempts if a.answered_at is None], links, by_ref, run)
-
-
-def settle_batch(
-    hub: Hub,
-    batch: Batch,
-    attempts: Sequence[Attempt],
-    links: dict[UUID, Link],
-    outcomes: dict[str, Outcome],
-    run: RunLog,
-) -> None:
+def settle_batch(hub: Hub, stored: Stored, outcomes: dict[str, Outcome], run: RunLog) -> None:
     """Settle the records of one batch and count them, in one transaction."""
 
     def work(session: Session) -> None:
-        items = settle(session, links, attempts, outcomes)
-        still_open = any(item.status == Status.UNCERTAIN for item in items)
-        session.execute(
-            update(Batch)
-            .where(Batch.id == batch.id)
-            .values(answered_at=None if still_open else clock.now(), lease_until=None)
-            .execution_options(synchronize_session=False)
-        )
-        run.count(session, items)
+        run.count(session, settle(session, stored.links, stored.attempts, outcomes))
+        _close_if_answered(session, stored.batch)
 
     hub.transact(work)
-    for attempt in attempts:
+    for attempt in stored.attempts:
         run.waiting.pop(attempt.link_id, None)
 
 
-def _may_still_write(hub: Hub, connection_id: UUID) -> bool:
-    with hub.read() as session:
-        state = session.scalar(select(Connection.state).where(Connection.id == connection_id))
-    return state == ConnectionState.ACTIVE
+def _close_if_answered(session: Session, batch: Batch) -> None:
+    """A batch is over when the last of its attempts has an answer; else it is free for whoever resolves the rest."""
+    session.flush()
+    is_open = exists().where(Attempt.batch_id == batch.id, Attempt.answered_at.is_(None))
+    this = update(Batch).where(Batch.id == batch.id).execution_options(synchronize_session=False)
+    session.execute(this.values(lease_until=None))
+    session.execute(this.where(~is_open).values(answered_at=clock.now()))
 
 
 def _all(attempts: Sequence[Attempt], status: Status, reason: str, **more: object) -> list[Outcome]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hub.sync.connections import Opened
 
 DELIVERED = (Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.DELETED)
+_OVERTAKEN = "Another worker took it over while the call was open."
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 900.0
 
 
@@ -37,7 +38,10 @@ def pause(failures: int, retry_after_s: float | None = None) -> datetime:
 def settle(
     session: Session, links: Mapping[UUID, Link], attempts: Sequence[Attempt], outcomes: Mapping[str, Outcome]
 ) -> list[Item]:
-    """Close the attempts of one batch by their outcomes, matched by ref. Returns what to count."""
+    """Close the attempts of one batch by their outcomes, matched by ref. Returns what to count.
+
+    An attempt whose link was taken over stays open: whoever has the link now finds out by itself what became of it.
+    """
     taken = _taken_remote_ids(session, attempts, outcomes)
     items: list[Item] = []
     for attempt in attempts:
@@ -52,11 +56,12 @@ def settle(
                 reason=f"{outcome.remote_id} over there is linked to another record of the hub already.",
                 remedy="Unlink one of the two with `hub link unlink`.",
             )
-        _close(session, attempt, outcome)
-        values = _consequences(link, attempt, outcome)
-        if not write(session, link, **values):
+        if not write(session, link, **_consequences(link, attempt, outcome)):
             _refused_by_fence(session, link)
-        elif outcome.status in DELIVERED:
+            items.append(_counted(link, attempt, Outcome(attempt.ref, Status.DEFERRED, reason=_OVERTAKEN)))
+            continue
+        _close(session, attempt, outcome)
+        if outcome.status in DELIVERED:
             wake_children(session, link.id)
         elif outcome.status == Status.REJECTED:
             park_children(session, link.id, attempt.label, outcome.reason)
