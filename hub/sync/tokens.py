@@ -16,15 +16,17 @@ from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.clock import database_now
-from hub.core.errors import ConfigurationFailure, TemporaryFailure
+from hub.core.errors import ConfigurationFailure, ConnectorError, TemporaryFailure
+from hub.sync.claim import beating
 from hub.sync.connector import Renew, Values
 from hub.sync.models import Connection
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
-LEASE_S = 60
-"""Longer than the token call's time-out, so that nobody renews beside a slow renewal."""
+LEASE_S = 10
+"""How long a renewal lasts without a heartbeat: a dead process' one is taken over after this, a slow one never."""
+_LONGEST_WAIT_S = 90.0
 _EARLY_S = 120
 
 
@@ -36,13 +38,13 @@ class Tokens:
 
     def access_token(self, renew: Renew, *, seen: str | None = None) -> str:
         """A token that is believed to be good: the stored one, or a renewed one. seen: the one just refused."""
-        deadline = time.monotonic() + LEASE_S * 1.5
+        deadline = time.monotonic() + _LONGEST_WAIT_S
         while time.monotonic() < deadline:
             tokens, version = self._stored()
             if self._is_fresh(tokens, seen):
                 return str(tokens["access_token"])
-            if self._take_lease(version):
-                return self._renewed(renew, tokens, version)
+            if intent_at := self._take_lease(version):
+                return self._renewed(renew, tokens, version, intent_at)
             time.sleep(0.1)
         raise TemporaryFailure("Another process has been renewing the login for over a minute.", retry_after_s=30)
 
@@ -62,34 +64,53 @@ class Tokens:
             return False
         return expires_at is None or datetime.fromisoformat(expires_at).timestamp() > clock.now().timestamp() + _EARLY_S
 
-    def _take_lease(self, version: int) -> bool:
-        def work(session: Session) -> bool:
-            taken = session.execute(
+    def _take_lease(self, version: int) -> datetime | None:
+        """When we meant to renew, which names the lease; None while somebody else has it."""
+
+        def work(session: Session) -> datetime | None:
+            return session.scalar(
                 update(Connection)
                 .where(Connection.id == self._id, Connection.token_version == version)
                 .where(or_(Connection.token_lease_until.is_(None), Connection.token_lease_until < database_now()))
                 .values(token_lease_until=database_now(plus_s=LEASE_S), token_intent_at=database_now())
+                .returning(Connection.token_intent_at)
                 .execution_options(synchronize_session=False)
             )
-            return bool(getattr(taken, "rowcount", 0))
 
         return self._hub.transact(work)
 
-    def _renewed(self, renew: Renew, tokens: Values, version: int) -> str:
+    def _renewed(self, renew: Renew, tokens: Values, version: int, intent_at: datetime) -> str:
         known = {"refresh_token": self._settings.get("refresh_token"), **tokens}
         try:
-            fresh = renew({name: value for name, value in known.items() if value is not None})
-        except BaseException:
-            self._save(version, None)
+            with beating(self._hub, lambda session: self._lease(session, intent_at, LEASE_S), LEASE_S):
+                fresh = renew({name: value for name, value in known.items() if value is not None})
+        except BaseException as failure:
+            self._hub.transact(lambda session: self._lease(session, intent_at, None))
+            meanwhile, newer = self._stored()
+            if isinstance(failure, ConnectorError) and newer > version and self._is_fresh(meanwhile, None):
+                # While we were held up another process has renewed: what we had in hand was used up by that.
+                return str(meanwhile["access_token"])
             raise
         # A vendor that does not rotate answers without a refresh token: the old one stays good.
         self._save(version, {"refresh_token": known["refresh_token"], **fresh})
         return str(fresh["access_token"])
 
-    def _save(self, version: int, tokens: dict[str, Any] | None) -> None:
-        values: dict[str, Any] = {"token_lease_until": None, "token_intent_at": None}
-        if tokens is not None:
-            values |= {"tokens": self._hub.cipher.encrypt(tokens), "token_version": version + 1}
+    def _lease(self, session: Session, intent_at: datetime, seconds: float | None) -> None:
+        """Renew our lease, or give it back (None), if it still is ours."""
+        session.execute(
+            update(Connection)
+            .where(Connection.id == self._id, Connection.token_intent_at == intent_at)
+            .values(token_lease_until=None if seconds is None else database_now(plus_s=seconds))
+            .execution_options(synchronize_session=False)
+        )
+
+    def _save(self, version: int, tokens: dict[str, Any]) -> None:
+        values = {
+            "tokens": self._hub.cipher.encrypt(tokens),
+            "token_version": version + 1,
+            "token_lease_until": None,
+            "token_intent_at": None,
+        }
 
         def work(session: Session) -> None:
             session.execute(
