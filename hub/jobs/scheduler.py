@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import redis
 import structlog
 from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.clock import database_now
+from hub.core.errors import HubError
 from hub.core.outbox import Link, Notice, upsert
 from hub.jobs.queue import enqueue_once
 from hub.sync.claim import is_due
@@ -28,6 +30,7 @@ log = structlog.get_logger("hub.jobs")
 LEASE_S = 5
 EVERY_S = 1.0
 STALE_AFTER_S = 3600
+_AWAKE = (ConnectionState.ACTIVE, ConnectionState.READ_ONLY)
 
 
 def run_scheduler(hub: Hub) -> None:
@@ -42,6 +45,8 @@ def run_scheduler(hub: Hub) -> None:
                 sweep(hub)
         except redis.RedisError as failure:
             log.warning("the queue server cannot be reached", error=str(failure))
+        except (HubError, DBAPIError) as failure:
+            log.warning("nothing could be looked up; tried again", error=str(failure))
 
 
 def take_lease(hub: Hub, owner: str) -> bool:
@@ -69,12 +74,13 @@ def sweep(hub: Hub) -> None:
         reads = session.scalars(select(Connection.id).where(*_due_for_reading(hub))).all()
         hints = session.scalars(select(Hint.connection_id).where(_is_hint_due()).distinct()).all()
         told = session.scalar(select(Notice.id).where(Notice.done_at.is_(None), Notice.parked.is_(None)).limit(1))
+        awake = set(session.scalars(select(Connection.id).where(Connection.state.in_(_AWAKE))))
         active = set(session.scalars(select(Connection.id).where(Connection.state == ConnectionState.ACTIVE)))
         stale = session.scalar(select(Run.id).where(_is_stale()).limit(1))
     for connection_id in owed:
         if connection_id in active:
             enqueue_once(hub, "push", str(connection_id))
-    for connection_id in {*reads, *hints}:
+    for connection_id in {*reads, *(awake & set(hints))}:
         enqueue_once(hub, "pull", str(connection_id))
     if told is not None:
         enqueue_once(hub, "notices", "all")
@@ -89,7 +95,7 @@ def sweep(hub: Hub) -> None:
 def _due_for_reading(hub: Hub) -> tuple[ColumnElement[bool], ...]:
     before = clock.now() - timedelta(seconds=hub.settings.pull_every_s)
     return (
-        Connection.state.in_((ConnectionState.ACTIVE, ConnectionState.READ_ONLY)),
+        Connection.state.in_(_AWAKE),
         Connection.account_id.is_not(None),
         or_(Connection.pulled_at.is_(None), Connection.pulled_at < before),
     )
