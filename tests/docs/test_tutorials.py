@@ -18,12 +18,14 @@ import shlex
 import socket
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 import pytest
 
 from hub.cli import cli
+from hub.cli.lazy import COMMANDS
 from hub.services.queue_server import stop_queue_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,10 +151,16 @@ def hub_commands():
     ]
 
 
+def plugin_commands():
+    """The commands that the installed plugins add."""
+    plugins = [entry.load() for entry in entry_points(group="hub.plugins")]
+    return {command.name: command for plugin in plugins if hasattr(plugin, "commands") for command in plugin.commands()}
+
+
 @pytest.mark.parametrize("command", hub_commands())
 def test_a_command_that_a_page_shows_exists_with_its_options(command):
     words = shlex.split(command.removesuffix("&"))[1:]
-    found = cli
+    found = plugin_commands().get(words.pop(0)) if words[0] not in COMMANDS else cli
     while isinstance(found, click.Group):
         found = found.get_command(click.Context(found), words.pop(0))
     known = {name for parameter in found.params for name in (*parameter.opts, *parameter.secondary_opts)}
