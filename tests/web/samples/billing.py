@@ -176,6 +176,24 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             ],
         ),
     ),
+    "payment": (
+        "pages/payment.html",
+        frame(
+            "finance",
+            "Invoices",
+            invoice={
+                "number": "INV-2026-0141",
+                "client_name": "Meridian Health Trust",
+                "currency": "GBP",
+                "total": D("960.12"),
+                "paid": D("100.00"),
+            },
+            values={"amount": "a lot", "received_on": "2026-11-24", "reference": "BACS 4711"},
+            errors={"amount": "“a lot” is not an amount in GBP. Write it as 1234.50."},
+            href="#",
+            back="#",
+        ),
+    ),
     "reconciliation": (
         "pages/reconciliation.html",
         frame(

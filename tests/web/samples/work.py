@@ -167,6 +167,17 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             actions=[button("Edit", "pencil", method="get"), button("Archive", "archive", why="It has open invoices.")],
         ),
     ),
+    "client_form": (
+        "pages/client_form.html",
+        frame(
+            active="Clients",
+            is_new=False,
+            values={"name": "Hartwell & Sons", "legal_name": "Hartwell and Sons Limited", "currency": "GBQ"},
+            errors={"currency": "“GBQ” is not a currency. Use a three-letter ISO 4217 code such as EUR."},
+            href="#",
+            back="#",
+        ),
+    ),
     "projects": (
         "pages/projects.html",
         frame(
