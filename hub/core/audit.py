@@ -69,6 +69,8 @@ def _changes(item: Any, action: str) -> dict[str, list[Any]]:
         value = getattr(item, name) if action == "create" else None
         if action == "create" and value is not None:
             found[name] = [None, MASKED if name in secret else freeze(value)]
+        elif action == "delete" and inspect(item).dict.get(name) is not None:
+            found[name] = [MASKED if name in secret else freeze(inspect(item).dict[name]), None]
         elif action == "update" and history.has_changes():
             old = history.deleted[0] if history.deleted else None
             new = history.added[0] if history.added else None

@@ -201,7 +201,7 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except OperationalError as failure:
-        reason = str(failure.orig).strip().splitlines()[0] if failure.orig else str(failure)
+        reason = (str(failure.orig or "").strip() or str(failure)).splitlines()[0]
         if "no such table" in reason:
             raise SetupError("The database has no tables yet. Run `hub db upgrade`.") from failure
         if "disk is full" in reason or "disk I/O" in reason or "No space left" in reason:

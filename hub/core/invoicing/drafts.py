@@ -30,6 +30,7 @@ from hub.core.services.models import Service
 from hub.core.services.service import hours_service
 from hub.core.timesheets.models import TimeEntry, TimeStatus
 from hub.core.timesheets.rules import hours_of
+from hub.core.timesheets.service import counts
 
 
 class Group(NamedTuple):
@@ -150,7 +151,7 @@ def _billable(session: Session, *, group: Group | None = None, until: date | Non
         .join(Task, Task.id == TimeEntry.task_id)
         .join(Project, Project.id == TimeEntry.project_id)
         .join(Person, Person.id == TimeEntry.person_id)
-        .where(TimeEntry.status == TimeStatus.APPROVED, TimeEntry.billable)
+        .where(TimeEntry.status == TimeStatus.APPROVED, TimeEntry.billable, counts())
         .order_by(Project.name, Task.name, Task.id, TimeEntry.worked_on, TimeEntry.id)
     )
     if until is not None:

@@ -33,6 +33,7 @@ def record_payment(
     allocations: Iterable[Mapping[str, Any]] = (),
 ) -> Payment:
     """Money that came in, and the invoices it pays: [{"invoice_id", "amount"}]. Raises NotFound, RuleBroken."""
+    _check_amount(amount)
     payment = Payment(
         client_id=get_client(session, client_id).id,
         currency=currency_code(currency),
@@ -51,11 +52,12 @@ def change_payment(session: Session, payment_id: UUID, **values: Any) -> Payment
     payment = session.get(Payment, payment_id, with_for_update=True)
     if payment is None:
         raise NotFound(f"There is no payment with id {payment_id}.")
+    _check_amount(values.get("amount", payment.amount))
     for name in ("amount", "received_on", "reference"):
         if name in values:
             setattr(payment, name, values[name])
-    if "allocations" in values:
-        _allocate(session, payment, values["allocations"])
+    kept = [{"invoice_id": item.invoice_id, "amount": item.amount} for item in payment.allocations]
+    _allocate(session, payment, values.get("allocations", kept))
     announce(session, "payments", [payment.id])
     return payment
 
@@ -117,6 +119,7 @@ def payment_documents(
 def _allocate(session: Session, payment: Payment, allocations: Iterable[Mapping[str, Any]]) -> None:
     wanted: dict[UUID, Decimal] = {}
     for item in allocations:
+        _check_amount(item["amount"], "allocations")
         wanted[item["invoice_id"]] = wanted.get(item["invoice_id"], ZERO) + item["amount"]
     if sum(wanted.values(), ZERO) > payment.amount:
         raise RuleBroken(
@@ -138,6 +141,11 @@ def _allocate(session: Session, payment: Payment, allocations: Iterable[Mapping[
     ]
     session.flush()
     _settle(session, list(invoices.values()))
+
+
+def _check_amount(amount: Decimal, field: str = "amount") -> None:
+    if amount < 0:
+        raise RuleBroken(f"An amount of {amount} is below zero.", fields={field: "must not be negative"})
 
 
 def _allocated(item: PaymentAllocation | None, invoice_id: UUID, amount: Decimal) -> PaymentAllocation:
