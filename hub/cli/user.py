@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from uuid import UUID
 
 import click
 from sqlalchemy.orm import Session
@@ -44,7 +45,7 @@ def add_command(
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
 
     def work(session: Session) -> dict[str, Any]:
-        person_id = id_of(session, Person, person, by=(Person.name, Person.external_id), what="person")
+        person_id = _person_id(session, person)
         added = create_user(session, email=email, name=name, role=role, password=password, person_id=person_id)
         return user_values(added) | ({} if password else {"link": _link(hub, session, added)})
 
@@ -69,17 +70,24 @@ def list_command(hub: Hub, as_json: bool) -> None:
 @click.argument("email")
 @click.option("--name")
 @click.option("--role", type=ROLES)
+@click.option("--person", help="Who they are where time is recorded (name, number or id).")
 @click.option("--active/--inactive", default=None, help="May they log in?")
 @json_option
 @pass_hub
-def set_command(hub: Hub, email: str, name: str | None, role: str | None, active: bool | None, as_json: bool) -> None:
-    """Change someone's name or role, or whether they may log in."""
-    given = {key: value for key, value in {"name": name, "role": role, "active": active}.items() if value is not None}
+def set_command(
+    hub: Hub, email: str, name: str | None, role: str | None, person: str | None, active: bool | None, as_json: bool
+) -> None:
+    """Change someone's name, role or person, or whether they may log in."""
+    given: dict[str, Any] = {"name": name, "role": role, "person": person, "active": active}
+    given = {key: value for key, value in given.items() if value is not None}
     if not given:
-        raise click.UsageError("Say what to change: --name, --role, --active or --inactive.")
+        raise click.UsageError("Say what to change: --name, --role, --person, --active or --inactive.")
 
     def work(session: Session) -> dict[str, Any]:
-        return user_values(change_user(session, _user(session, email).id, **given))
+        values = {key: value for key, value in given.items() if key != "person"}
+        if person is not None:
+            values["person_id"] = _person_id(session, person)
+        return user_values(change_user(session, _user(session, email).id, **values))
 
     changed = hub.transact(work, actor=ACTOR)
     state = "active" if changed["active"] else "inactive"
@@ -105,6 +113,10 @@ def reset_command(hub: Hub, email: str, as_json: bool) -> None:
 def user_values(one: User) -> dict[str, Any]:
     """A user as it is shown: never a password, not even its hash."""
     return {name: getattr(one, name) for name in ("id", "email", "name", "role", "person_id", "active")}
+
+
+def _person_id(session: Session, text: str | None) -> UUID | None:
+    return id_of(session, Person, text, by=(Person.name, Person.external_id), what="person")
 
 
 def _user(session: Session, email: str) -> User:

@@ -191,6 +191,8 @@ def import_time(story: Story) -> str:
     story.expect("Imported rows", [item["created"] for item in summaries], [len(english), len(german)])
     again = [_imported(story, file) for file in files]
     story.expect("Rows that a second import created", [item["created"] for item in again], [0, 0])
+    email, name = LOGINS["consultant"]
+    story.command("user", "set", email, "--person", name)
     story.counts["time_rows"] = sum(item["created"] for item in summaries)
     story.counts["rejected_rows"] = summaries[0]["rejected"]
     hours = sum(Decimal(item["hours"]) for item in summaries)

@@ -117,3 +117,13 @@ def test_a_key_cannot_hold_more_than_its_owner(firm):
     answer = firm("key", "create", "--user", "ada@example.com", "--name", "x", "--scope", "users.write", code=1)
 
     assert "Ada Byron does not hold users.write." in answer.err
+
+
+def test_a_user_is_tied_to_the_person_whose_time_they_record(worked):
+    worked("user", "add", *ADA, "--role", "consultant")
+
+    changed = worked("user", "set", "ada@example.com", "--person", "Ada", "--json").json
+
+    assert changed["person_id"] is not None
+    answer = worked("user", "set", "ada@example.com", "--person", "Adah", code=1)
+    assert answer.err == "Error: There is no person called “Adah”. Did you mean “Ada”?\n"
