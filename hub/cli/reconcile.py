@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -11,8 +13,9 @@ from hub.bootstrap import Hub
 from hub.cli.output import amount_text, json_option, plural, print_json, print_rows
 from hub.cli.session import pass_hub
 from hub.cli.types import DAY
+from hub.core.money import money_text
 from hub.sync.connections import connection_named
-from hub.sync.reconcile import Reconciliation, Verdict
+from hub.sync.reconcile import Reconciliation, Row, Total, Verdict
 from hub.sync.reconcile import reconcile as compare
 
 
@@ -45,9 +48,16 @@ def reconciliation_values(found: Reconciliation) -> dict[str, Any]:
         "connection": found.connection,
         "equal": found.equal,
         "counts": counts,
-        "totals": list(found.totals),
-        "rows": list(found.rows),
+        "totals": [_with_money(total) for total in found.totals],
+        "rows": [_with_money(row) for row in found.rows],
     }
+
+
+def _with_money(line: Total | Row) -> dict[str, Any]:
+    """A line whose amounts are written with the decimals of its currency."""
+    values = {item.name: getattr(line, item.name) for item in fields(line)}
+    amounts = {name: money_text(value, line.currency) for name, value in values.items() if isinstance(value, Decimal)}
+    return values | amounts
 
 
 def _print(found: Reconciliation) -> None:
