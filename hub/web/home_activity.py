@@ -13,6 +13,7 @@ from hub.core.outbox import Event
 from hub.web.actors import actor_names
 from hub.web.current import current_hub, current_user
 from hub.web.display import money, words
+from hub.web.record_lineage import singular
 
 _LOOKED_AT: Final = 300
 _SHOWN: Final = 8
@@ -72,7 +73,7 @@ def _entry(group: list[Event], who: str) -> dict[str, Any]:
 
 def _several(event: Event, number: int) -> str:
     """12 time entries approved."""
-    what = words(event.kind).lower() if number > 1 else words(event.kind).lower().removesuffix("s")
+    what = words(event.kind).lower() if number > 1 else singular(words(event.kind).lower())
     return f"{number:,} {what} {_done(event)}"
 
 

@@ -27,6 +27,11 @@ def lineage_of(session: Session, kind: str, record_id: UUID, label: str) -> list
     return [*_places(session, before), here, *_places(session, after)]
 
 
+def singular(title: str) -> str:
+    """One of what a kind's title names: Projects → Project, Time entries → Time entry."""
+    return f"{title.removesuffix('ies')}y" if title.endswith("ies") else title.removesuffix("s")
+
+
 def _places(session: Session, records: list[tuple[str, UUID]]) -> list[dict[str, Any]]:
     return [place for kind, record_id in records if (place := _place(session, kind, record_id)) is not None]
 
@@ -47,5 +52,4 @@ def _place(session: Session, kind: str, record_id: UUID) -> dict[str, Any] | Non
 
 
 def _one(kind: str) -> str:
-    """The name of one record of a kind: projects → Project."""
-    return kind_title(kind).removesuffix("s")
+    return singular(kind_title(kind))

@@ -83,7 +83,8 @@ def undo_batch_sent(batch_id: UUID) -> ResponseReturnValue:
     except RuleBroken as refused:
         flash("bad", str(refused))
     else:
-        flash("good", f"{removed:,} time entries are taken out again.")
+        entries = "time entry is" if removed == 1 else "time entries are"
+        flash("good", f"{removed:,} {entries} taken out again.")
     return redirect_to("pages.imports")
 
 

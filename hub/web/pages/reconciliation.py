@@ -69,8 +69,7 @@ def compare() -> ResponseReturnValue:
     except redis.RedisError:
         flash("bad", "The comparison could not be kept, because the queue server cannot be reached. Try again.")
     else:
-        tone, text = ("good", "Equal to the cent.") if found.equal else ("warn", "The two sides differ.")
-        flash(tone, text)
+        flash("info", f"Compared with {name}.")
     period = {"from": posted_text("from"), "to": posted_text("to")}
     return redirect_to("pages.reconciliation", connection=name, **{key: day for key, day in period.items() if day})
 
@@ -108,7 +107,7 @@ def _note(result: dict[str, Any] | None) -> str:
         return ""
     if result["truncated"]:
         return f"{_ROWS_SHOWN} of {result['matching']:,} documents, differences first"
-    return f"{result['matching']:,} documents, differences first"
+    return f"{result['matching']:,} {'document' if result['matching'] == 1 else 'documents, differences first'}"
 
 
 def _rank(row: Row) -> int:

@@ -76,7 +76,7 @@ def test_an_import_is_listed_with_who_made_it_and_can_be_undone(manager, hub):
     assert "Undo this import?" in manager.get(address).text
     done = manager.follow(manager.post(address, seen_at=address))
 
-    assert "1 time entries are taken out again." in done.text
+    assert "1 time entry is taken out again." in done.text
     assert entries(hub) == []
 
 

@@ -194,7 +194,9 @@ def test_home_tells_what_happened_to_those_who_may_know(visitor, hub, users):
     set_rate(hub)
     issue(hub, "Brown Ltd")
 
-    assert "Invoice INV-00001 issued to Brown Ltd" in visitor("finance").get("/").text
+    page = visitor("finance").get("/").text
+    assert "Invoice INV-00001 issued to Brown Ltd" in page
+    assert "1 time entry approved" in page
     assert "INV-00001" not in visitor("consultant").get("/").text
 
 
