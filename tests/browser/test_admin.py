@@ -5,17 +5,23 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
 import plugins.quickbooks
+from hub.access.fingerprints import Fingerprints
+from hub.access.keys import create_key, revoke_key
 from hub.access.models import User
 from hub.access.sign_in import open_session
 from hub.access.users import create_user
 from hub.bootstrap import build_hub
+from hub.config import secret_keys
+from hub.core.outbox import Link
 from hub.core.people.service import create_person
 from hub.core.rates.service import add_rate
 from hub.jobs.worker import run_worker
 from hub.sync.connections import add_connection
 from hub.sync.cycle import run_connection
+from hub.sync.models import Run
 from hub.web.csrf import SESSION_COOKIE
 from hub.web.wsgi import HubApplication
 from tests.web.pages.firm import issue, set_rate
@@ -153,8 +159,16 @@ def busy_hub(hub, books):
         return admin.id
 
     hub.admin_id = hub.transact(people)
+    hub.transact(lambda session: give_keys(session, hub))
     hub.connection_id = connection_id
     return hub
+
+
+def give_keys(session, hub):
+    """Two keys of the admin: one that may do little, and one that was revoked."""
+    admin, fingerprints = session.get_one(User, hub.admin_id), Fingerprints(secret_keys(hub.settings))
+    create_key(session, fingerprints, owner=admin, name="Nightly export", scopes=["invoices.read", "clients.read"])
+    revoke_key(session, create_key(session, fingerprints, owner=admin, name="Old script").key.id)
 
 
 def admin_page(open_page, hub, address, **look):
@@ -165,11 +179,6 @@ def admin_page(open_page, hub, address, **look):
 
 
 def paths_of(hub):
-    from sqlalchemy import select
-
-    from hub.core.outbox import Link
-    from hub.sync.models import Run
-
     with hub.read() as session:
         run_id = session.scalar(select(Run.id).where(Run.rejected > 0).order_by(Run.id.desc()).limit(1))
         parked_id = session.scalar(select(Link.id).where(Link.parked.is_not(None)).limit(1))
