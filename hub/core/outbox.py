@@ -183,11 +183,23 @@ def owe(session: Session, subscription: Subscription, ids: Sequence[UUID], *, ne
         .values(wanted=Link.wanted + 1, changed_at=clock.now())
         .execution_options(synchronize_session=False)
     )
+    _release(session, subscription, ids)
     kind = circumstances(session).kinds[subscription.kind]
     rows = select(kind.model.id).where(kind.model.id.in_(ids))
     if not needed:
         rows = rows.where(*creates(kind, subscription))
     _insert_links(session, subscription, session.scalars(rows.where(~_has_link(kind, subscription))).all())
+
+
+def _release(session: Session, subscription: Subscription, ids: Sequence[UUID]) -> None:
+    """What was refused may go again once the record has changed; what waits for another record waits on."""
+    session.execute(
+        update(Link)
+        .where(Link.connection_id == subscription.connection_id, Link.kind == subscription.kind)
+        .where(Link.record_id.in_(ids), Link.parked.is_not(None), Link.waiting_for.is_(None))
+        .values(parked=None, parked_field=None, parked_remedy=None, parked_at=None, due_at=None, failures=0)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def owe_missing(session: Session, subscription: Subscription, *, limit: int = MAX_ROWS_PER_TRANSACTION) -> int:

@@ -162,12 +162,25 @@ def test_what_was_parked_with_its_parent_comes_back_with_it(hub, invoice_for, bo
     remote.bad_names = {"Bad: Name"}
     invoice = invoice_for("Bad: Name")
     run_connection(hub, books)
-    hub.transact(lambda session: change_client(session, invoice.client_id, name="Mended Ltd"))
+    remote.bad_names = set()
     hub.transact(retry_all)
 
     run = run_connection(hub, books)
 
     assert run.status == "success", run.headline
+    assert remote.created("invoices") == 1
+
+
+def test_mending_the_record_releases_it_and_what_waits_for_it(hub, invoice_for, books, remote):
+    remote.bad_names = {"Bad: Name"}
+    invoice = invoice_for("Bad: Name")
+    run_connection(hub, books)
+    hub.transact(lambda session: change_client(session, invoice.client_id, name="Mended Ltd"))
+
+    run = run_connection(hub, books)
+
+    assert run.status == "success", run.headline
+    assert [held["name"] for held in remote.records["clients"].values()] == ["Mended Ltd"]
     assert remote.created("invoices") == 1
 
 
