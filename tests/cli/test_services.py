@@ -4,10 +4,13 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
+from uuid import uuid4
 
 import pytest
 
@@ -112,6 +115,26 @@ def test_a_database_without_tables_says_what_to_do(hub, tmp_path):
 
     hub("--database-url", elsewhere, "company", "list")  # an empty file is a new database
     assert hub("--database-url", elsewhere, "db", "check").out == "The database is as it should be.\n"
+
+
+def test_a_database_elsewhere_is_upgraded_only_when_asked(hub, postgres_server):
+    url = postgres_server.create_database(f"t_{uuid4().hex[:12]}")
+
+    answer = hub("--database-url", url, "company", "list", code=1)
+    assert answer.err == "Error: The database has no tables yet. Run `hub db upgrade`.\n"
+    assert hub("--database-url", url, "db", "check", code=1).out != ""
+
+    assert hub("--database-url", url, "db", "upgrade").out == "The database is up to date.\n"
+    assert hub("--database-url", url, "company", "list", "--json").json == []
+
+
+def test_a_schema_that_is_behind_says_what_to_do(firm):
+    with closing(sqlite3.connect(firm.data_dir / "hub.sqlite3")) as database:
+        database.execute("ALTER TABLE company RENAME COLUMN payment_days TO days")
+        database.execute("DELETE FROM alembic_version")
+        database.commit()
+
+    assert firm("company", "list", code=1).err == "Error: The schema is behind. Run `hub db upgrade`.\n"
 
 
 def test_a_database_that_cannot_be_reached_is_one_sentence(hub):
