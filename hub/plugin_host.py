@@ -258,6 +258,7 @@ class PluginHost:
         manager.add_hookspecs(hookspecs)
         self.modules = {}
         self._load_failures: dict[str, str] = {}
+        self._failures = {}  # what was switched on again is judged anew
         # pluggy calls the last registered first: registered backwards, the effective order is the order of names.
         for name, source in reversed(self.sources().items()):
             if name not in enabled:

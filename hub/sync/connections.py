@@ -188,19 +188,31 @@ def hold(hub: Hub, connection_id: UUID, reason: str) -> None:
 
 
 def change_settings(hub: Hub, connection_id: UUID, values: Mapping[str, Any], *, actor: str = "system") -> None:
-    """Change some settings; those not named keep their value. Tokens are dropped when credentials change."""
+    """Change some settings; those not named keep their value.
+
+    A changed secret drops the tokens. Any other change drops the access token only, since it may decide where and as
+    whom to sign in: the refresh token stays, because the other system may have replaced the one in the settings.
+    """
 
     def work(session: Session) -> None:
         connection = get_connection(session, connection_id)
         _, kind = hub.connector_class(connection.connector)
-        merged = {**hub.cipher.decrypt(connection.settings), **values}
+        before = hub.cipher.decrypt(connection.settings)
+        merged = {**before, **values}
         load_settings(kind, merged)
+        changed = {name for name in values if merged[name] != before.get(name)}
+        if not changed:
+            return
         connection.settings = hub.cipher.encrypt(merged)
-        if secret_names(kind.settings) & set(values):
-            connection.tokens = None
-            connection.token_version += 1
+        connection.tokens = None if secret_names(kind.settings) & changed else _refresh_only(hub, connection.tokens)
+        connection.token_version += 1
 
     hub.transact(work, actor=actor)
+
+
+def _refresh_only(hub: Hub, tokens: str | None) -> str | None:
+    token = hub.cipher.decrypt(tokens).get("refresh_token")
+    return None if token is None else hub.cipher.encrypt({"refresh_token": token})
 
 
 def set_state(session: Session, connection_id: UUID, state: ConnectionState) -> Connection:

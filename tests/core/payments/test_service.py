@@ -102,7 +102,7 @@ def test_a_withdrawn_payment_opens_its_invoices_again(hub, invoices, pay):
 
 
 def test_more_than_was_paid_cannot_be_allocated(hub, invoices, pay):
-    with pytest.raises(RuleBroken, match="96 is allocated, but only 95.99 was paid"):
+    with pytest.raises(RuleBroken, match=r"96 is allocated, but only 95\.99 was paid"):
         pay("95.99", (invoices[0], "96"))
     assert standing(hub, invoices[0]) == [("issued", 0)]
 

@@ -14,6 +14,8 @@ from hub.core.rates.rules import LEVELS, Work, overlaps, rate_level, resolve_rat
 IDS = {name: uuid4() for name in ("company_id", "client_id", "project_id", "task_id", "person_id")}
 WORK = Work(**IDS, worked_on=date(2026, 3, 15), currency="EUR")
 
+ONE = UUID(int=1)
+
 
 @dataclass(frozen=True)
 class Card:
@@ -26,7 +28,7 @@ class Card:
     person_id: UUID | None = None
     valid_from: date = date(2026, 1, 1)
     valid_to: date | None = None
-    id: UUID = UUID(int=1)
+    id: UUID = ONE
 
 
 def card(rate, *named, **values):
@@ -50,7 +52,7 @@ def test_without_the_more_specific_cards_the_next_level_applies(missing):
 def test_the_trace_says_how_the_rate_was_found(level, words):
     assert resolve_rate(WORK, [CHAIN[level]]).trace == {
         "level": words,
-        "rate_card": str(UUID(int=1)),
+        "rate_card": str(ONE),
         "rate": str(100 + level),
     }
 
