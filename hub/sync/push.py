@@ -69,15 +69,16 @@ def store(hub: Hub, opened: Opened, stream: Stream, items: Sequence[Prepared], r
     batch.key = batch.id.hex
 
     def work(session: Session) -> list[Attempt]:
-        session.add(batch)
-        session.flush()
         attempts = [_attempt(batch, item, str(position + 1)) for position, item in enumerate(items)]
         kept = [
             attempt
             for attempt, item in zip(attempts, items, strict=True)
             if write(session, item.link, attempt_id=attempt.id, lease_until=database_now(plus_s=LEASE_S))
         ]
-        session.add_all(kept)
+        if kept:
+            session.add(batch)
+            session.flush()
+            session.add_all(kept)
         return kept
 
     kept = hub.transact(work)

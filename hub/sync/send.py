@@ -159,8 +159,6 @@ def _again(hub: Hub, stored: Stored, refused: Sequence[Attempt], run: RunLog) ->
     part.key = part.id.hex
 
     def work(session: Session) -> list[Attempt]:
-        session.add(part)
-        session.flush()
         kept: list[Attempt] = []
         for position, attempt in enumerate(refused):
             again = _anew(attempt, stored.links[attempt.link_id], part, str(position + 1))
@@ -174,7 +172,10 @@ def _again(hub: Hub, stored: Stored, refused: Sequence[Attempt], run: RunLog) ->
             .execution_options(synchronize_session=False)
         )
         _close_if_answered(session, batch)
-        session.add_all(kept)
+        if kept:
+            session.add(part)
+            session.flush()
+            session.add_all(kept)
         return kept
 
     kept = hub.transact(work)

@@ -12,15 +12,16 @@ from sqlalchemy import select, update
 import hub.sync.pull as pull_module
 import hub.sync.push as push_module
 import hub.sync.settle as settle_module
+import hub.sync.tokens as tokens_module
 from hub.core import clock
 from hub.core.clients.models import Client
-from hub.core.errors import RuleBroken
+from hub.core.errors import ConfigurationFailure, RuleBroken
 from hub.core.outbox import Link
 from hub.sync import cycle
 from hub.sync.claim import LEASE_S, beating, lease, write
 from hub.sync.connections import remove_connection, set_state
 from hub.sync.connector import Change, Outcome, Page, Status
-from hub.sync.models import Attempt, Batch, ConnectionState, Hint, Run, StreamCursor
+from hub.sync.models import Attempt, Batch, Connection, ConnectionState, Hint, Run, StreamCursor
 from hub.sync.pull import work_hints
 from hub.sync.repairs import relink, unlink
 from hub.sync.runs import RunLog
@@ -375,3 +376,37 @@ def test_two_workers_at_the_same_hint_take_it_in_once(hub, books, remote):
     assert failures == []
     with hub.read() as session:
         assert session.scalars(select(Client.name)).all() == ["Acme Ltd"]
+
+
+def test_a_slow_renewal_of_a_token_keeps_its_lease(hub, books, monkeypatch):
+    """Whoever needs a token beside it waits, and uses the one that came of it: a refresh token is good for one use."""
+    monkeypatch.setattr(tokens_module, "LEASE_S", 0.3)
+    renewals = []
+
+    def renew(tokens):
+        renewals.append(tokens)
+        time.sleep(1)  # three leases
+        return {"access_token": f"access {len(renewals)}", "refresh_token": "next"}
+
+    got = []
+    store = tokens_module.Tokens(hub, books, {"refresh_token": "first"})
+    others = [threading.Thread(target=lambda: got.append(store.access_token(renew))) for _ in range(3)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+
+    assert got == ["access 1"] * 3
+    assert renewals == [{"refresh_token": "first"}]
+
+
+def test_who_was_overtaken_in_a_renewal_takes_the_token_that_the_other_one_saved(hub, books):
+    """Suspended for longer than its lease, it finds its refresh token used up: that is no reason to stop."""
+    other = tokens_module.Tokens(hub, books, {"refresh_token": "first"})
+
+    def suspended(tokens):
+        hub.transact(lambda session: session.execute(update(Connection).values(token_lease_until=None)))
+        other.access_token(lambda tokens: {"access_token": "theirs", "refresh_token": "next"})
+        raise ConfigurationFailure("The refresh token is used up.")
+
+    assert tokens_module.Tokens(hub, books, {"refresh_token": "first"}).access_token(suspended) == "theirs"
