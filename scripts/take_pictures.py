@@ -18,7 +18,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from hub.demo.story import LOGINS, PASSWORD
+from hub.demo.firm import LOGINS, PASSWORD
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 MOST_BYTES = 200_000

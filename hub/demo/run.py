@@ -15,8 +15,9 @@ from typing import Any, Final
 from hub.bootstrap import build_hub
 from hub.config import Settings, load_settings
 from hub.core.errors import HubError, RuleBroken
+from hub.demo.firm import LOGINS, PASSWORD
 from hub.demo.processes import Processes, free_address
-from hub.demo.story import LOGINS, PASSWORD, STEPS, Story
+from hub.demo.story import STEPS, Story
 from hub.services.queue_server import stop_queue_server
 from hub.services.running import refuse_running
 

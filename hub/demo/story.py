@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -20,25 +20,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hub.bootstrap import Hub
+from hub.core import clock
 from hub.core.clients.models import Client, Contact
 from hub.core.errors import HubError
 from hub.core.invoicing.models import Invoice
 from hub.core.outbox import Lineage, Link
 from hub.core.payments.models import Payment
 from hub.core.projects.models import Project
+from hub.demo.firm import COMPANY, LOGINS, PARTNER, PASSWORD, RATE
+from hub.demo.firm import deal as deal_to_register
 from hub.demo.time_export import Work, billable_hours, german_work_of, work_of, write_english, write_german
 from hub.sync.connections import connection_named
 
-COMPANY: Final = "Northwind Consulting Ltd"
-RATE: Final = Decimal("95.00")
-PASSWORD: Final = "northwind-demo"  # noqa: S105 (a stand-in's firm, on this machine only)
-LOGINS: Final = {
-    "admin": ("admin@northwind.example", "Alex Admin"),
-    "finance": ("finance@northwind.example", "Fiona Finance"),
-    "consultant": ("consultant@northwind.example", "Ada Byron"),
-    "partner": ("partner@bluebird.example", "Pat Partner"),
-}
-PARTNER: Final = "Bluebird Partners"
 WAIT_S: Final = 120
 
 
@@ -180,7 +173,7 @@ def import_time(story: Story) -> str:
     with story.hub.read() as session:
         query = select(Client.name, Project.name).join(Project, Project.client_id == Client.id)
         projects = [(client, project) for client, project in session.execute(query.order_by(Project.name))]
-    month = date.today().replace(day=1) - timedelta(days=1)  # noqa: DTZ011 (any month will do)
+    month = clock.now().date().replace(day=1) - timedelta(days=1)
     english, german = work_of(month, projects), german_work_of(month, projects)
     story.work = [*english, *german]
     files = [story.data_dir / "harvest.csv", story.data_dir / "harvest-deutsch.csv"]
@@ -238,7 +231,7 @@ def register_deal(story: Story) -> str:
     story.command("partner", "add", PARTNER)
     story.command("partner", "user", PARTNER, LOGINS["partner"][0])
     deals = "/partner/deal-registrations"
-    deal = story.call("partner", "POST", deals, _deal())
+    deal = story.call("partner", "POST", deals, deal_to_register(clock.now().date() + timedelta(days=60)))
     deal = story.call("partner", "POST", f"{deals}/{deal['id']}/submit", match=deal["revision"])
     story.expect("The deal", deal["state"], "submitted")
     review = f"/partner/review/{deal['id']}"
@@ -299,26 +292,3 @@ def _imported(story: Story, file: Path) -> Any:
 
 def _remote_id(session: Session, kind: str, record_id: UUID) -> str | None:
     return session.scalar(select(Link.remote_id).where(Link.kind == kind, Link.record_id == record_id))
-
-
-def _deal() -> dict[str, Any]:
-    return {
-        "external_id": "BB-2041",
-        "title": "Customer data platform",
-        "customer_name": "Orchard Insurance Ltd",
-        "customer_website": "https://orchard-insurance.example",
-        "customer_country": "GB",
-        "customer_city": "Leeds",
-        "customer_postcode": "LS1 4AP",
-        "customer_street": "3 Park Row",
-        "contact_name": "Imogen Hart",
-        "contact_email": "imogen.hart@orchard-insurance.example",
-        "contact_role": "CIO",
-        "consent_to_contact": True,
-        "business_problem": "Customer data lies in nine systems and no two of them agree on who a customer is.",
-        "products": ["data"],
-        "deal_type": "new",
-        "amount": "64000.00",
-        "currency": "GBP",
-        "target_close_on": (date.today() + timedelta(days=60)).isoformat(),  # noqa: DTZ011
-    }
