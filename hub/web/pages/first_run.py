@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from hub.core.audit import AuditEntry
 from hub.core.clients.models import Client
 from hub.core.companies.models import Company
 from hub.core.companies.service import set_company
-from hub.core.errors import NotFound, RuleBroken
+from hub.core.errors import AccessDenied, NotFound, RuleBroken
 from hub.core.people.service import create_person
 from hub.core.projects.models import Project
 from hub.core.rates.models import RateCard
@@ -81,6 +82,7 @@ def first_admin() -> ResponseReturnValue:
     """The form for the first admin, while there is nobody who could sign in."""
     if has_users():
         return redirect_to("pages.first_run" if current_user_or_none() else "pages.login")
+    _refuse_strangers()
     return _start_page({"currency": "GBP", "country": "GB"}, {})
 
 
@@ -89,6 +91,7 @@ def first_admin_sent() -> ResponseReturnValue:
     """Create the first admin and the firm, and sign the admin in. Refused once there is a user."""
     if has_users():
         return redirect_to("pages.login")
+    _refuse_strangers()
     values = {name: request.form.get(name, "").strip() for name in _FIELDS}
     if values["password"] != values["repeat"]:
         return _start_page(values, {"repeat": "This is not the same as above."}), 422
@@ -97,6 +100,19 @@ def first_admin_sent() -> ResponseReturnValue:
     except RuleBroken as refused:
         return _start_page(values, _errors(values, refused)), 422
     return sign_in_response(make_response(redirect(url_for("pages.first_run"), 303)), token)
+
+
+def _refuse_strangers() -> None:
+    """A new hub belongs to whoever sits at its machine, not to whoever finds its address first.
+
+    A request that came through a proxy names where it came from, and is a stranger's too.
+    """
+    here = ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104  (nobody's address)
+    if not here or any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip")):
+        raise AccessDenied(
+            "The first admin is set up on the machine the hub runs on: open this page there, or run "
+            "`hub user add --email ADDRESS --name NAME --role admin`."
+        )
 
 
 def has_users() -> bool:

@@ -64,6 +64,21 @@ def test_the_first_admin_is_signed_in_and_sees_what_is_to_be_done(hub, stranger)
 
 
 @pytest.mark.parametrize(
+    "came_by",
+    [
+        {"environ_overrides": {"REMOTE_ADDR": "203.0.113.9"}},
+        {"headers": {"X-Forwarded-For": "203.0.113.9"}},
+    ],
+    ids=["from another machine", "through a proxy"],
+)
+def test_a_stranger_cannot_make_himself_the_first_admin(stranger, came_by):
+    refused = stranger.client.get("/welcome/start", **came_by)
+
+    assert refused.status_code == 403
+    assert "hub user add" in refused.text
+
+
+@pytest.mark.parametrize(
     ("changed", "field", "sentence"),
     [
         ({"repeat": "something else"}, "repeat", "This is not the same as above."),
