@@ -1,7 +1,14 @@
 """The schema's branches: the core's and the plugins', each going its own way."""
 
+from alembic import command
+from sqlalchemy import inspect
+
 import plugins.partner_portal as partner_portal
-from hub.migrations import check, upgrade
+from hub.bootstrap import build_hub
+from hub.config import load_settings
+from hub.core.clients.service import create_client
+from hub.core.database import Base
+from hub.migrations import check, config, upgrade
 
 
 def test_a_new_database_is_as_the_program_says(make_hub):
@@ -26,3 +33,56 @@ def test_a_plugin_that_is_gone_keeps_its_tables_and_stops_nothing(make_hub):
     upgrade(without)
     assert check(without) == []
     assert check(make_hub({"partner_portal": partner_portal})) == []
+
+
+def tables(hub):
+    return set(inspect(hub.database.engine).get_table_names())
+
+
+def test_going_down_to_nothing_and_up_again_gives_the_same(make_hub):
+    hub = make_hub()
+    all_tables = tables(hub)
+    command.downgrade(config(hub), "base")
+    assert tables(hub) == {"alembic_version"}
+    assert check(hub) == ["The schema is behind. Run `hub db upgrade`."]
+    upgrade(hub)
+    assert tables(hub) == all_tables
+    assert check(hub) == []
+
+
+def test_a_second_upgrade_touches_nothing(make_hub):
+    hub = make_hub()
+    hub.transact(lambda session: create_client(session, name="Acme") and None)
+    before = tables(hub)
+    upgrade(hub)
+    assert tables(hub) == before
+    with hub.read() as session:
+        assert [client.name for client in session.query(hub.kinds["clients"].model)] == ["Acme"]
+
+
+def test_a_database_without_tables_is_behind(tmp_path):
+    url = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+    hub = build_hub(load_settings({"data_dir": str(tmp_path), "database_url": url}, environ={}), plugins={})
+    assert check(hub) == ["The schema is behind. Run `hub db upgrade`."]
+    upgrade(hub)
+    assert check(hub) == []
+    hub.close()
+
+
+def test_a_table_that_was_tampered_with_is_found(make_hub):
+    hub = make_hub()
+    with hub.database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE person ADD COLUMN nickname VARCHAR")
+    assert check(hub) == ["The schema differs from the program: remove_column None."]
+
+
+def test_every_table_of_the_core_is_named_by_the_conventions(make_hub):
+    """Constraints without a name cannot be dropped by a later revision."""
+    make_hub()
+    unnamed = [
+        f"{table.name}: {constraint}"
+        for table in Base.metadata.tables.values()
+        for constraint in table.constraints
+        if constraint.name is None
+    ]
+    assert unnamed == []

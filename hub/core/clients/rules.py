@@ -71,6 +71,9 @@ FREE_MAIL: Final = frozenset(
     ]
 )
 
+_KANA_MARKS: Final = "\u3099\u309a"
+"""The voicing marks of kana make other letters, as accents do not: ハブ and ハフ are two names."""
+
 
 def normalised_name(name: str) -> str:
     """Case-folded, without accents, punctuation and legal forms: “Müller & Co. GmbH” and “muller” are one.
@@ -78,7 +81,8 @@ def normalised_name(name: str) -> str:
     A name that is nothing but legal forms is kept as it is.
     """
     folded = unicodedata.normalize("NFKD", name).casefold()
-    plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
+    plain = "".join(letter for letter in folded if letter in _KANA_MARKS or not unicodedata.combining(letter))
+    plain = unicodedata.normalize("NFC", plain)
     words = re.sub(r"[^\w\s]", " ", plain.replace(".", "")).split()
     return " ".join(word for word in words if word not in LEGAL_FORMS) or " ".join(words)
 

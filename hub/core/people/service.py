@@ -16,9 +16,10 @@ from hub.core.records import PersonRecord
 
 
 def create_person(session: Session, *, name: str, email: str = "", external_id: str | None = None) -> Person:
-    """A new person."""
+    """A new person. Raises RuleBroken without a name, or when another has the external_id."""
     if not name.strip():
         raise RuleBroken("A person needs a name.", fields={"name": "must not be empty"})
+    _check_free(session, external_id)
     person = Person(name=name.strip(), email=email.strip(), external_id=external_id or None)
     session.add(person)
     announce(session, "people", [person.id])
@@ -26,8 +27,10 @@ def create_person(session: Session, *, name: str, email: str = "", external_id: 
 
 
 def change_person(session: Session, person_id: UUID, **values: Any) -> Person:
-    """Change name, email, external_id or active. Raises NotFound."""
+    """Change name, email, external_id or active. Raises NotFound, RuleBroken when another has the external_id."""
     person = get_person(session, person_id)
+    if "external_id" in values and values["external_id"] != person.external_id:
+        _check_free(session, values["external_id"])
     for name in ("name", "email", "external_id", "active"):
         if name in values:
             setattr(person, name, values[name])
@@ -44,3 +47,11 @@ def get_person(session: Session, person_id: UUID) -> Person:
 
 def load_people(session: Session, ids: Sequence[UUID]) -> list[PersonRecord]:
     return [person.to_record() for person in session.scalars(select(Person).where(Person.id.in_(ids)))]
+
+
+def _check_free(session: Session, external_id: str | None) -> None:
+    if not external_id:
+        return
+    name = session.scalar(select(Person.name).where(Person.external_id == external_id))
+    if name is not None:
+        raise RuleBroken(f"{name} has the external id {external_id} already.", fields={"external_id": "is taken"})

@@ -22,8 +22,7 @@ KINDS = ("hours", "expense", "fixed_fee", "prepayment", "retainer_draw", "roundi
 
 def create_service(session: Session, *, name: str, **values: Any) -> Service:
     """A new service. Raises RuleBroken when the name is taken or the kind unknown."""
-    if session.scalar(select(Service.id).where(Service.name == name)) is not None:
-        raise RuleBroken(f"There is a service called “{name}” already.", fields={"name": "is taken"})
+    _check_free(session, name)
     service = Service(name=name)
     _write(service, values)
     session.add(service)
@@ -32,10 +31,12 @@ def create_service(session: Session, *, name: str, **values: Any) -> Service:
 
 
 def change_service(session: Session, service_id: UUID, **values: Any) -> Service:
-    """Change what is given. Raises NotFound."""
+    """Change what is given. Raises NotFound, RuleBroken when the name is taken or the kind unknown."""
     service = session.get(Service, service_id)
     if service is None:
         raise NotFound(f"There is no service with id {service_id}.")
+    if values.get("name", service.name) != service.name:
+        _check_free(session, values["name"])
     _write(service, values)
     announce(session, "services", [service.id])
     return service
@@ -49,6 +50,11 @@ def hours_service(session: Session) -> Service:
 
 def load_services(session: Session, ids: Sequence[UUID]) -> list[ServiceRecord]:
     return [service.to_record() for service in session.scalars(select(Service).where(Service.id.in_(ids)))]
+
+
+def _check_free(session: Session, name: str) -> None:
+    if session.scalar(select(Service.id).where(Service.name == name)) is not None:
+        raise RuleBroken(f"There is a service called “{name}” already.", fields={"name": "is taken"})
 
 
 def _write(service: Service, values: dict[str, Any]) -> None:

@@ -1,0 +1,51 @@
+"""What is sold."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from hub.core.errors import NotFound, RuleBroken
+from hub.core.services.service import change_service, create_service, hours_service, load_services
+
+
+def test_a_service_is_created_and_changed(hub):
+    id = hub.transact(lambda session: create_service(session, name="Advice", tax_rate=Decimal("5.5")).id)
+    hub.transact(lambda session: change_service(session, id, active=False) and None)
+    with hub.read() as session:
+        (found,) = load_services(session, [id])
+    assert (found.name, found.kind, found.unit, found.tax_rate, found.active) == (
+        "Advice",
+        "hours",
+        "HUR",
+        Decimal("5.5"),
+        False,
+    )
+
+
+@pytest.mark.parametrize(("values", "field"), [({"name": "Advice"}, "name"), ({"name": "X", "kind": "gift"}, "kind")])
+def test_a_taken_name_and_an_unknown_kind_are_refused(hub, values, field):
+    hub.transact(lambda session: create_service(session, name="Advice") and None)
+    with pytest.raises(RuleBroken) as refusal:
+        hub.transact(lambda session: create_service(session, **values) and None)
+    assert list(refusal.value.fields) == [field]
+
+
+def test_a_service_cannot_take_the_name_of_another(hub):
+    id = hub.transact(lambda session: [create_service(session, name=name).id for name in ("A", "B")][1])
+    with pytest.raises(RuleBroken) as refusal:
+        hub.transact(lambda session: change_service(session, id, name="A") and None)
+    assert refusal.value.fields == {"name": "is taken"}
+    hub.transact(lambda session: change_service(session, id, name="B", code="b") and None)  # its own it keeps
+
+
+def test_the_service_of_hours_is_made_once(hub):
+    ids = {hub.transact(lambda session: hours_service(session).id) for _ in range(2)}
+    assert len(ids) == 1
+
+
+def test_what_is_not_there_cannot_be_changed(hub):
+    with pytest.raises(NotFound):
+        hub.transact(lambda session: change_service(session, uuid4(), name="X") and None)
