@@ -8,12 +8,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 from hub.bootstrap import build_hub
 from hub.config import Settings, load_settings
+from hub.core import clock
 from hub.core.errors import HubError, RuleBroken
 from hub.demo.firm import LOGINS, PASSWORD
 from hub.demo.processes import Processes, free_address
@@ -113,14 +115,19 @@ def show(answer: dict[str, Any], say: Say, *, stay: bool) -> None:
     say(f"Open {address} and log in; the password of all is {PASSWORD}")
     first = {
         "admin": f"{address}/connections: is every system in step?",
-        "finance": f"{address}/reconciliation: equal to the cent?",
-        "consultant": f"{address}/time: a week of time",
+        "finance": f"{address}/reconciliation: Compare now, and see both sides equal to the cent",
+        "consultant": f"{address}/time?week={_week_of_time()}: a week of time",
         "partner": f"{address}/partner/deals: the deal that became a project",
     }
     for role, (email, _) in LOGINS.items():
         say(f"  {role:<11} {email:<31} {first[role]}")
     say("")
     say("It stays up until Ctrl-C.")
+
+
+def _week_of_time() -> str:
+    """A whole week of last month, which the story imports time for: this week is still empty."""
+    return f"{clock.now().date().replace(day=1) - timedelta(days=14):%G-W%V}"
 
 
 def _environ(settings: Settings) -> dict[str, str]:

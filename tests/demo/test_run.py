@@ -3,18 +3,22 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from hub.core import clock
 from hub.core.errors import RuleBroken, SetupError
 from hub.demo.processes import free_address
-from hub.demo.run import MARK, start_afresh
+from hub.demo.run import MARK, show, start_afresh
 from hub.demo.story import STEPS
+from hub.demo.time_export import work_of
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
@@ -130,3 +134,14 @@ def _told(process):
         return ((process / "environ").read_bytes() + (process / "cmdline").read_bytes()).decode(errors="replace")
     except OSError:
         return ""
+
+
+def test_the_consultant_is_shown_a_week_that_the_story_entered_time_for():
+    said = []
+
+    show({"seconds": 1.0, "address": "http://hub.example"}, said.append, stay=True)
+
+    week = re.search(r"/time\?week=(\d{4}-W\d\d)", "\n".join(said)).group(1)
+    last_month = clock.now().date().replace(day=1) - timedelta(days=1)
+    entered = {f"{row.worked_on:%G-W%V}" for row in work_of(last_month, [("Brown Ltd", "Web shop")])}
+    assert week in entered
