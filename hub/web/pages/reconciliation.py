@@ -23,6 +23,7 @@ from hub.web.form_values import posted_day, posted_text
 from hub.web.kept_comparison import Kept, keep, kept
 from hub.web.listing import query_day, query_text
 from hub.web.pages.blueprint import pages
+from hub.web.record_lineage import singular
 from hub.web.session import flash, redirect_to, render
 
 _ROWS_SHOWN: Final = 500
@@ -144,10 +145,11 @@ def _total(total: Total, rows: Sequence[Row]) -> dict[str, Any]:
 def _row(row: Row) -> dict[str, Any]:
     kind = current_hub().kinds[row.kind]
     linked = row.record_id is not None and kind.page
+    number = row.number or row.remote_id or "–"
     return {
         "kind": kind.title,
         "state": str(row.verdict),
-        "number": row.number or row.remote_id or "–",
+        "number": number if kind.page else f"{singular(kind.title)} {number}",
         "client_name": row.label,
         "on": row.on,
         "currency": row.currency,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 import plugins.quickbooks
 from hub.sync.connections import add_connection
@@ -59,6 +60,18 @@ def test_equal_books_are_equal_to_the_cent(finance, hub, connection):
 
     assert "Equal to the cent." in page
     assert f"/invoices/{record.id}" in page
+
+
+def test_a_payment_says_what_it_is_beside_the_invoices(finance, hub, books, connection):
+    record = issue(hub, "Brown Ltd")
+    run_connection(hub, connection.id)
+    requests.post(f"{books.url}/_control/pay_invoice", json={"number": record.number}, timeout=5).raise_for_status()
+    run_connection(hub, connection.id)
+
+    page = compare(finance)
+
+    assert ">Payment " in page
+    assert f">{record.number}<" in page
 
 
 def test_what_is_missing_there_comes_first_and_is_kept_for_another_look(finance, hub, connection):
