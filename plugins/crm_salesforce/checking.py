@@ -141,7 +141,7 @@ def _calls(client: SalesforceClient) -> Finding:
     left, allowed = int(calls.get("Remaining", 0)), int(calls.get("Max", 0))
     text = f"{left:,} of {allowed:,} API calls of a day are left"
     few = left * 100 < allowed * _FEW_CALLS
-    return Finding(left > 0, "api calls", text, remedy="Other integrations use most of them." if few else "")
+    return Finding(left > 0, "API calls", text, remedy="Other integrations use most of them." if few else "")
 
 
 def _objects(described: Mapping[str, Row | None]) -> Sequence[Finding]:
@@ -164,10 +164,10 @@ def _object(name: str, described: Row | None) -> Sequence[Finding]:
 
 def _currency(facts: Facts) -> Finding:
     if facts.currencies:
-        return Finding(True, "currency", f"several currencies: {', '.join(facts.currencies)}")
+        return Finding(True, "currency", f"Several currencies: {', '.join(facts.currencies)}")
     if facts.currency:
-        return Finding(True, "currency", f"one currency, {facts.currency}")
-    text = "one currency, which is not set: amounts are taken in the company's own currency"
+        return Finding(True, "currency", f"One currency, {facts.currency}")
+    text = "One currency, which is not set: amounts are taken in the company's own currency"
     return Finding(
         True, "currency", text, remedy="Set the currency of the org in the setting currency.", field="currency"
     )
@@ -175,8 +175,8 @@ def _currency(facts: Facts) -> Finding:
 
 def _stage(facts: Facts, settings: Values) -> Finding:
     if facts.open_stage:
-        return Finding(True, "stage", f"registered deals start in the stage “{facts.open_stage}”")
-    return Finding(False, "stage", "there is no open stage: deals are not sent", "Add one in Salesforce.", "deal_stage")
+        return Finding(True, "stage", f"Registered deals start in the stage “{facts.open_stage}”")
+    return Finding(False, "stage", "There is no open stage: deals are not sent", "Add one in Salesforce.", "deal_stage")
 
 
 def _key(facts: Facts) -> Finding:

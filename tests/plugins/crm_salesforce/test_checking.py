@@ -34,9 +34,9 @@ def test_a_check_says_who_we_are_there_and_writes_nothing(stand_in):
     assert (result.account_name, result.environment) == ("Northwind", "sandbox")
     assert result.account_id.startswith("00D") and len(result.account_id) == 18
     assert text(result, "organization").endswith("as hub@example.com, API version 66.0")
-    assert text(result, "stage") == "registered deals start in the stage “Prospecting”"
-    assert text(result, "currency") == "one currency, USD"
-    assert "API calls of a day are left" in text(result, "api calls")
+    assert text(result, "stage") == "Registered deals start in the stage “Prospecting”"
+    assert text(result, "currency") == "One currency, USD"
+    assert "API calls of a day are left" in text(result, "API calls")
     assert server.sandbox.effects() == []
 
 
@@ -57,7 +57,7 @@ def certificate_of(key_pem):
 
 
 def test_currencies_of_a_multi_currency_org_are_listed(stand_in):
-    assert text(check(stand_in(currencies=("USD", "EUR"))), "currency") == "several currencies: EUR, USD"
+    assert text(check(stand_in(currencies=("USD", "EUR"))), "currency") == "Several currencies: EUR, USD"
 
 
 def test_missing_objects_and_fields_name_what_is_lost(stand_in):
