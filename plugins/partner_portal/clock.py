@@ -41,7 +41,7 @@ def next_step(state: State, *, reason: str | None = None, text: str = "") -> str
         State.SUBMITTED: "We look at it and answer in time. You can withdraw it until then.",
         State.APPROVED: "The customer is yours for these products. Tell us when the deal is won or lost.",
         State.WITHDRAWN: "You took this deal back. Register it anew if it comes alive again.",
-        State.WON: "Congratulations. The project is the next station.",
+        State.WON: "Congratulations: the work goes on as a project, and nothing is left for you to do.",
         State.LOST: "The deal is closed and the customer is free for others.",
     }[state]
 
