@@ -24,6 +24,7 @@ _PERMISSIONS: Final = {
     "invoices": "invoices.read",
     "payments": "invoices.read",
 }
+_UNTOLD: Final = ("lineage_recorded",)  # tells plugins where a record came from; nothing happened to the record
 _LOOKS: Final = {
     "invoice_issued": ("send", "info"),
     "invoice_paid": ("circle-check", "good"),
@@ -37,7 +38,8 @@ _LOOKS: Final = {
 def recent_activity(session: Session) -> list[dict[str, Any]]:
     """The newest events of the kinds this user may see, the newest first."""
     kinds = [kind for kind, permission in _PERMISSIONS.items() if current_user().may(permission)]
-    query = select(Event).where(Event.kind.in_(kinds)).order_by(Event.sequence.desc()).limit(_LOOKED_AT)
+    told = Event.kind.in_(kinds), Event.name.not_in(_UNTOLD)
+    query = select(Event).where(*told).order_by(Event.sequence.desc()).limit(_LOOKED_AT)
     entries: list[dict[str, Any]] = []
     groups: list[list[Event]] = []
     for event in session.scalars(query):
