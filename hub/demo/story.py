@@ -222,7 +222,8 @@ def deliver(story: Story) -> str:
             kind: story.count(session, Link, *there, Link.kind == kind) for kind in ("clients", "services", "invoices")
         }
     story.counts["in_quickbooks"] = found
-    return "{clients} customers, {services} items, {invoices} invoices".format(**found)
+    items = "item" if found["services"] == 1 else "items"
+    return f"{found['clients']} customers, {found['services']} {items}, {found['invoices']} invoices"
 
 
 def register_deal(story: Story) -> str:
