@@ -33,6 +33,8 @@ STEADY_S = 60.0
 GRACE_S = 20.0
 
 _TICK_S = 0.1
+_ORPHANS_END_S = 65.0
+"""A killed web server's own processes hold its address until they notice, within a minute, that it is gone."""
 _QUEUE_CHECK_S = 1.0
 _PIECE = 65536
 _PR_SET_PDEATHSIG = 1
@@ -64,9 +66,9 @@ def supervise(
     run the embedded one too. say: takes each line of output, with the part's name before it. Raises SetupError, with
     nothing started, when a hub runs on this data directory already or the address is taken.
     """
-    with _only_one(data_dir), _signals() as asked_to_stop:
+    with _only_one(data_dir) as was_killed, _signals() as asked_to_stop:
         if bind is not None:
-            _check_free(*bind)
+            _check_free(*bind, patience_s=_ORPHANS_END_S if was_killed else 0)
         if queue_server:
             ensure_queue_server(data_dir)
         supervisor = _Supervisor(parts, data_dir if queue_server else None, say)
@@ -243,8 +245,8 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _only_one(data_dir: Path) -> Iterator[None]:
-    """Hold the lock of the one supervisor of a data directory."""
+def _only_one(data_dir: Path) -> Iterator[bool]:
+    """Hold the lock of the one supervisor of a data directory. Yields whether the one before was killed."""
     path = data_dir / "up.lock"
     try:
         file = path.open("a+")
@@ -259,10 +261,15 @@ def _only_one(data_dir: Path) -> Iterator[None]:
                 f"A hub is running on {data_dir} already (process {file.read().strip() or 'unknown'}). End that one "
                 "with Ctrl-C, or name another folder with HUB_DATA_DIR."
             ) from None
+        file.seek(0)
+        was_killed = bool(file.read().strip())
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield was_killed
+        finally:
+            file.truncate(0)
 
 
 @contextmanager
@@ -281,8 +288,19 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _check_free(host: str, port: int) -> None:
-    """Raises SetupError when nothing can listen there."""
+def _check_free(host: str, port: int, *, patience_s: float = 0) -> None:
+    """Raises SetupError when nothing can listen there. patience_s: how long it may be held by what was left behind."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return _listen_once(host, port)
+        except SetupError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_TICK_S)
+
+
+def _listen_once(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -283,3 +283,18 @@ def test_a_part_that_ran_well_is_restarted_soon_again(monkeypatch):
         child.process.wait()
         pauses.append(child.forget())
     assert pauses == [0.2, 0.2, 0.2]
+
+
+def test_a_hub_that_was_killed_starts_again_though_its_web_processes_hold_the_address_for_a_moment(tmp_path):
+    """Its lock file still names it; after a clean end it is empty, and an address that is taken is refused at once."""
+    (tmp_path / "up.lock").write_text("12345")
+    left_behind = socket.create_server(("127.0.0.1", 0))
+    address = left_behind.getsockname()
+    threading.Timer(0.5, left_behind.close).start()
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    supervise([], data_dir=tmp_path, bind=address, queue_server=False, say=lambda line: None)
+
+    assert (tmp_path / "up.lock").read_text() == ""
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(SetupError, match="is in use"):
+        supervise([], data_dir=tmp_path, bind=other.getsockname(), queue_server=False, say=lambda line: None)
