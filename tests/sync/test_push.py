@@ -160,7 +160,7 @@ def test_one_bad_record_is_parked_and_the_rest_goes_on(hub, invoice_for, books, 
 
 def test_what_was_parked_with_its_parent_comes_back_with_it(hub, invoice_for, books, remote):
     remote.bad_names = {"Bad: Name"}
-    invoice = invoice_for("Bad: Name")
+    invoice_for("Bad: Name")
     run_connection(hub, books)
     remote.bad_names = set()
     hub.transact(retry_all)
