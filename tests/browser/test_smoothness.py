@@ -170,7 +170,7 @@ def test_a_connection_is_tested_in_place(page, address):
 
     with page.expect_request(lambda request: request.method == "POST") as request:
         page.get_by_role("button", name="Test connection").click()
-    page.wait_for_function("document.querySelector('#setup [data-sent]') === null")
+    page.wait_for_selector("#setup [data-sent]", state="detached")
 
     assert 'name="action"' in request.value.post_data or "action=test" in request.value.post_data
     assert page.locator("h1").get_attribute("data-kept") == "yes"
