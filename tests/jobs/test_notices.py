@@ -1,0 +1,139 @@
+"""Plugins are told what happened: each record's events in order, one record's trouble holding back nothing else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import select, update
+
+from hub.core.clients.service import change_client, create_client
+from hub.core.errors import TemporaryFailure
+from hub.core.outbox import Notice
+from hub.jobs.notices import deliver_notices
+from hub.sdk import hookimpl
+
+
+class Listener:
+    """A plugin that notes what it is told; `trouble` says what to raise for which name."""
+
+    def __init__(self):
+        self.told, self.keys, self.trouble = [], [], {}
+        listener = self
+
+        @hookimpl
+        def client_changed(client, context):
+            if client.name in listener.trouble:
+                raise listener.trouble[client.name]
+            listener.told.append((client.name, client.revision))
+            listener.keys.append(context.idempotency_key)
+
+        self.module = SimpleNamespace(client_changed=client_changed)
+
+
+@pytest.fixture
+def listener():
+    return Listener()
+
+
+@pytest.fixture
+def hub(make_hub, listener):
+    return make_hub({"listener": listener.module})
+
+
+def deliver(hub):
+    """Everything that is due now, as if what was put off were due too."""
+    hub.transact(lambda session: session.execute(update(Notice).values(due_at=None)) and None)
+    return deliver_notices(hub, seconds=60)
+
+
+def rename(hub, id, *names):
+    for name in names:
+        hub.transact(lambda session, name=name: change_client(session, id, name=name) and None)
+
+
+def parked(hub):
+    with hub.read() as session:
+        return session.scalars(select(Notice.parked).where(Notice.parked.is_not(None))).all()
+
+
+def test_each_change_is_told_once_in_order_and_as_it_was_then(hub, listener):
+    id = hub.transact(lambda session: create_client(session, name="a").id)
+    rename(hub, id, "b", "c")
+    assert deliver(hub) == 3
+    assert listener.told == [("a", 1), ("b", 2), ("c", 3)]
+    assert deliver(hub) == 0
+    assert len(set(listener.keys)) == 3
+
+
+def test_a_failing_notice_is_parked_and_only_its_record_held_back(hub, listener):
+    bad, good = [hub.transact(lambda session, name=name: create_client(session, name=name).id) for name in "xg"]
+    listener.trouble["x"] = ZeroDivisionError()
+    rename(hub, bad, "y")
+    rename(hub, good, "h")
+
+    deliver(hub)
+    deliver(hub)
+
+    assert listener.told == [("g", 1), ("h", 2)]
+    assert parked(hub) == ["The plugin listener failed in client_changed: ZeroDivisionError."]
+
+
+def test_after_a_parked_notice_is_let_go_the_record_goes_on_where_it_stopped(hub, listener):
+    id = hub.transact(lambda session: create_client(session, name="x").id)
+    rename(hub, id, "y")
+    listener.trouble["x"] = ZeroDivisionError()
+    deliver(hub)
+    listener.trouble.clear()
+
+    hub.transact(lambda session: session.execute(update(Notice).values(parked=None)) and None)
+    deliver(hub)
+
+    assert listener.told == [("x", 1), ("y", 2)]
+
+
+def test_a_temporary_failure_is_tried_again_later_and_keeps_the_order(hub, listener):
+    id = hub.transact(lambda session: create_client(session, name="x").id)
+    rename(hub, id, "y")
+    listener.trouble["x"] = TemporaryFailure("Down.", retry_after_s=3600)
+
+    deliver(hub)
+    assert deliver_notices(hub, seconds=60) == 0  # not due for an hour, and the later one waits for it
+    assert (listener.told, parked(hub)) == ([], [])
+
+    listener.trouble.clear()
+    deliver(hub)
+    assert listener.told == [("x", 1), ("y", 2)]
+
+
+def test_what_happens_while_a_plugin_is_off_waits_for_it(hub, make_hub, listener):
+    hub.transact(lambda session: create_client(session, name="a").id)
+    without = make_hub()
+    assert deliver(without) == 0
+    assert deliver(hub) == 1
+
+
+def test_two_workers_tell_each_change_once(hub, make_hub, listener):
+    from concurrent.futures import ThreadPoolExecutor
+
+    hubs = [hub, make_hub({"listener": listener.module})]
+    for number in range(10):
+        hub.transact(lambda session, number=number: create_client(session, name=f"c{number}").id)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda own: deliver_notices(own, seconds=60), hubs))
+    assert sorted(listener.told) == [(f"c{number}", 1) for number in range(10)]
+
+
+def test_a_notice_whose_worker_was_killed_is_told_by_another_when_its_lease_has_run_out(hub, listener):
+    from datetime import timedelta
+
+    from hub.core import clock
+    from hub.jobs.notices import _claim
+
+    hub.transact(lambda session: create_client(session, name="a").id)
+    _claim(hub)  # and killed
+    assert deliver(hub) == 0
+    past = clock.now() - timedelta(seconds=1)
+    hub.transact(lambda session: session.execute(update(Notice).values(lease_until=past)) and None)
+    assert deliver(hub) == 1
+    assert listener.told == [("a", 1)]

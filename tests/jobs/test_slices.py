@@ -1,0 +1,129 @@
+"""Work that is queued gets done, and work whose job was lost too."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import update
+
+from hub.core.outbox import Link
+from hub.jobs.queue import enqueue_once, mark, queue
+from hub.jobs.scheduler import sweep
+from hub.services.queue_server import ensure_queue_server, stop_queue_server
+
+
+def forget_marks(hub):
+    """Let the seconds pass after which what is queued may be queued again."""
+    for key in hub.redis.scan_iter("hub:queued:*"):
+        hub.redis.delete(key)
+
+
+def numbers(remote):
+    return sorted(held["number"] for held in remote.records.get("invoices", {}).values())
+
+
+def test_a_committed_change_wakes_a_worker_which_sends_it(hub, books, remote, invoice_for, work_off):
+    invoice = invoice_for()
+    work_off(hub)
+    assert numbers(remote) == [invoice.number]
+
+
+def test_what_is_queued_already_is_not_queued_again(hub, books, remote, invoice_for):
+    for _ in range(3):
+        invoice_for()
+    enqueue_once(hub, "push", str(books))
+    assert len(queue(hub)) == 1
+
+
+def test_a_queued_job_names_its_work_and_holds_no_data(hub, books, remote, invoice_for):
+    invoice_for()
+    (job,) = queue(hub).jobs
+    assert (job.func_name, job.args) == ("hub.jobs.slices.push", [str(books)])
+
+
+def test_when_everything_queued_is_lost_the_sweep_queues_what_is_owed(hub, books, remote, invoice_for, work_off):
+    invoice = invoice_for()
+    hub.redis.flushall()
+    work_off(hub)
+    assert numbers(remote) == []
+
+    sweep(hub)
+    work_off(hub)
+
+    assert numbers(remote) == [invoice.number]
+
+
+@pytest.fixture
+def own_server(hub, tmp_path, monkeypatch):
+    """A queue server of this test's own, which may be stopped."""
+    import redis
+
+    folder = tmp_path / "queue"
+    folder.mkdir()
+    client = redis.from_url(ensure_queue_server(folder))
+    monkeypatch.setitem(hub.__dict__, "redis", client)
+    yield folder
+    stop_queue_server(folder)
+    client.close()
+
+
+def test_while_the_queue_server_is_gone_work_is_taken_in_and_done_when_it_is_back(
+    hub, books, remote, invoice_for, own_server, work_off
+):
+    stop_queue_server(own_server)
+    invoice = invoice_for()  # is not refused
+
+    ensure_queue_server(own_server)
+    sweep(hub)
+    work_off(hub)
+
+    assert numbers(remote) == [invoice.number]
+
+
+def test_a_connection_that_is_not_active_is_not_woken_by_the_sweep(hub, books, remote, invoice_for):
+    from hub.sync.connections import set_state
+    from hub.sync.models import ConnectionState
+
+    invoice_for()
+    hub.transact(lambda session: set_state(session, books, ConnectionState.READ_ONLY) and None)
+    hub.redis.flushall()
+    sweep(hub)
+    assert [job.func_name for job in queue(hub).jobs] == ["hub.jobs.slices.pull"]
+
+
+def test_a_job_of_a_connection_that_is_gone_does_no_harm(hub, books, remote, invoice_for, work_off):
+    from hub.sync.connections import remove_connection
+
+    invoice_for()
+    remove_connection(hub, books)
+    work_off(hub)
+    assert queue(hub).failed_job_registry.count == 0
+    assert numbers(remote) == []
+
+
+def test_a_slice_leaves_room_for_other_connections(hub, books, remote, invoice_for, work_off):
+    invoice = invoice_for()
+    for number in range(max(1, hub.settings.workers - 1)):
+        hub.redis.set(f"hub:slice:{books}:{number}", 1, ex=60)  # as many as may are at it
+    work_off(hub)
+    assert numbers(remote) == []
+
+    for number in range(hub.settings.workers):
+        hub.redis.delete(f"hub:slice:{books}:{number}")
+    sweep(hub)
+    work_off(hub)
+    assert numbers(remote) == [invoice.number]
+    assert list(hub.redis.scan_iter("hub:slice:*")) == []  # the place is given back
+
+
+def test_what_is_put_off_is_not_woken_before_it_is_due(hub, books, remote, invoice_for):
+    from datetime import timedelta
+
+    from hub.core import clock
+
+    invoice_for()
+    later = clock.now() + timedelta(minutes=5)
+    hub.transact(lambda session: session.execute(update(Link).values(due_at=later)) and None)
+    hub.redis.flushall()
+    sweep(hub)
+    assert "hub.jobs.slices.push" not in [job.func_name for job in queue(hub).jobs]
+    assert not hub.redis.exists(mark("push", str(books)))
