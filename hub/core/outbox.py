@@ -176,6 +176,8 @@ def owe(session: Session, subscription: Subscription, ids: Sequence[UUID], *, ne
 
     needed: another record needs them there, so they are created whatever the conditions say.
     """
+    kind = circumstances(session).kinds[subscription.kind]
+    lock_records(session, kind, ids)
     session.execute(
         update(Link)
         .where(Link.connection_id == subscription.connection_id, Link.kind == subscription.kind)
@@ -184,11 +186,21 @@ def owe(session: Session, subscription: Subscription, ids: Sequence[UUID], *, ne
         .execution_options(synchronize_session=False)
     )
     _release(session, subscription, ids)
-    kind = circumstances(session).kinds[subscription.kind]
     rows = select(kind.model.id).where(kind.model.id.in_(ids))
     if not needed:
         rows = rows.where(*creates(kind, subscription))
     _insert_links(session, subscription, session.scalars(rows.where(~_has_link(kind, subscription))).all())
+
+
+def lock_records(session: Session, kind: RecordKind, ids: Sequence[UUID]) -> None:
+    """Let nobody else change these records, or give them a link, until this transaction ends.
+
+    Without it, one transaction could make a record's link while another one changes the record: neither would see the
+    other, and the change would be owed to nobody. SQLite has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        rows = select(kind.model.id).where(kind.model.id.in_(ids)).order_by(kind.model.id)
+        session.execute(rows.with_for_update(key_share=True))
 
 
 def _release(session: Session, subscription: Subscription, ids: Sequence[UUID]) -> None:
@@ -206,7 +218,8 @@ def owe_missing(session: Session, subscription: Subscription, *, limit: int = MA
     """The owed scan: give records that may be created, and have no link, one. Returns how many; call until 0."""
     kind = circumstances(session).kinds[subscription.kind]
     rows = select(kind.model.id).where(*creates(kind, subscription), ~_has_link(kind, subscription))
-    ids = session.scalars(rows.order_by(kind.model.id).limit(limit)).all()
+    rows = rows.order_by(kind.model.id).limit(limit).with_for_update(key_share=True, of=kind.model)  # see lock_records
+    ids = session.scalars(rows).all()
     _insert_links(session, subscription, ids)
     return len(ids)
 

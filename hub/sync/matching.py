@@ -15,13 +15,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from hub.core import clock
+from hub.core.clock import database_now
 from hub.core.database import circumstances
 from hub.core.errors import ConnectorError, NotFound, RuleBroken
 from hub.core.kinds import Candidate
 from hub.core.outbox import Link
 from hub.sync.claim import heartbeat, release, write
 from hub.sync.connector import Change, Found, Op, Sending, Status, Stream
-from hub.sync.models import Hint, MatchCase
+from hub.sync.models import Attempt, Hint, MatchCase
 from hub.sync.prepare import Prepared
 from hub.sync.runs import Item, RunLog
 from hub.sync.settle import pause, wake_children
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from hub.sync.connections import Opened
 
 DECISIONS = ("link", "create", "ignore")
+ASK_AGAIN_S = 0.5
+"""How long a record stays put while another one, which may look like it, is being created over there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,9 @@ def _sort_out(
     found: Mapping[int, Sequence[Found]],
     run: RunLog,
 ) -> list[Prepared]:
+    # What is over there may be a record of ours whose create has no answer yet. This is asked before the links are
+    # read: whichever create ends in between is then either among the open ones or among the links.
+    is_open = has_open_create(session, opened.id, stream.kind)
     remote_ids = [item.remote_id for items in found.values() for item in items]
     taken = set(
         session.scalars(
@@ -184,7 +190,9 @@ def _sort_out(
     for item in asked:
         free = [other for other in found[id(item)] if other.remote_id not in taken]
         ours = [other for other in free if other.ours]
-        if len(ours) == 1:
+        if free and is_open:
+            write(session, item.link, lease_until=database_now(plus_s=ASK_AGAIN_S))
+        elif len(ours) == 1:
             taken.add(ours[0].remote_id)
             items.append(_adopt(session, stream, item, ours[0]))
         elif free:
@@ -193,6 +201,16 @@ def _sort_out(
             kept.append(item)
     run.count(session, items)
     return kept
+
+
+def has_open_create(session: Session, connection_id: UUID, kind: str) -> bool:
+    """Whether a record of this kind is being created over there, and its answer is not here yet."""
+    open_create = (
+        select(Link.id)
+        .join(Attempt, Attempt.id == Link.attempt_id)
+        .where(Link.connection_id == connection_id, Link.kind == kind, Attempt.op == Op.CREATE)
+    )
+    return session.scalar(open_create.limit(1)) is not None
 
 
 def _adopt(session: Session, stream: Stream, item: Prepared, found: Found) -> Item:

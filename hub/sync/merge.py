@@ -20,11 +20,11 @@ from hub.core.clock import database_now
 from hub.core.database import circumstances
 from hub.core.errors import HubError
 from hub.core.frozen import canonical, freeze
-from hub.core.outbox import Link, record_lineage
+from hub.core.outbox import Link, lock_records, record_lineage
 from hub.sync.connections import Opened
 from hub.sync.connector import Change, Missing, RemoteRef, Status, Stream
-from hub.sync.matching import match_changes, open_case
-from hub.sync.models import Attempt, Hint
+from hub.sync.matching import has_open_create, match_changes, open_case
+from hub.sync.models import Hint
 from hub.sync.runs import Item
 from hub.sync.settle import pause
 
@@ -180,7 +180,7 @@ def _unknown(session: Session, opened: Opened, stream: Stream, arrivals: Sequenc
     """Changes no link knows: adopted, created, or left to a person."""
     if not arrivals:
         return []
-    if stream.pushes and _has_open_create(session, opened, stream.kind):
+    if stream.pushes and has_open_create(session, opened.id, stream.kind):
         # One of these may be the record whose create has no answer yet.
         for arrival in arrivals:
             leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, "a create has no answer yet")
@@ -204,6 +204,8 @@ def _unknown(session: Session, opened: Opened, stream: Stream, arrivals: Sequenc
 def _take_in(session: Session, opened: Opened, arrival: Arrival, stream: Stream, record_id: UUID | None) -> Item:
     """Create our record, or adopt one, with a link."""
     is_new = record_id is None
+    if record_id is not None:
+        lock_records(session, circumstances(session).kinds[stream.kind], [record_id])
     ours = {} if record_id is None else _record_values(session, stream.kind, record_id, arrival.values)
     shown = _shown(session, stream.kind, arrival)
     values = {name: value for name, value in arrival.values.items() if is_new or ours.get(name) != shown[name]}
@@ -331,18 +333,6 @@ def _is_open(session: Session, link: Link) -> bool:
     if link.attempt_id is not None:
         return True
     return link.lease_until is not None and bool(session.scalar(select(link.lease_until > database_now())))
-
-
-def _has_open_create(session: Session, opened: Opened, kind: str) -> bool:
-    return (
-        session.scalar(
-            select(Link.id)
-            .join(Attempt, Attempt.id == Link.attempt_id)
-            .where(Link.connection_id == opened.id, Link.kind == kind, Attempt.op == "create")
-            .limit(1)
-        )
-        is not None
-    )
 
 
 def _touch(link: Link, arrival: Arrival) -> None:

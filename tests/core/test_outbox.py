@@ -10,10 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
+from hub.core.clients.models import Client
 from hub.core.clients.service import archive_client, change_client, create_client
 from hub.core.companies.service import set_company
 from hub.core.database import MAX_ROWS_PER_TRANSACTION
-from hub.core.outbox import Event, Lineage, Link, Notice, Subscription, announce, owe_missing, record_lineage
+from hub.core.outbox import Event, Lineage, Link, Notice, Subscription, announce, owe, owe_missing, record_lineage
 from hub.core.projects.service import change_project, create_project
 from hub.core.records import ClientRecord
 from hub.sdk import hookimpl
@@ -194,6 +195,31 @@ def test_two_transactions_at_once_for_one_record_make_one_link_and_lose_neither(
     for thread in threads:
         thread.join()
     assert links(hub) == {(subscription.connection_id, client): (2, 0)}
+
+
+def test_a_link_made_while_its_record_changes_waits_for_the_change(hub, subscribe):
+    # The one who changes it sees no link yet, so that only the one who makes the link can see to the change.
+    client, subscription = a_client(hub), subscribe(on_demand=True)
+    changing, linked = threading.Event(), threading.Event()
+
+    def change(session):
+        change_client(session, client, name="Acme Ltd")
+        changing.set()
+        linked.wait(timeout=0.5)
+
+    def link(session):
+        owe(session, session.get_one(Subscription, subscription.id), [client], needed=True)
+        linked.set()
+        return session.scalar(select(Client.revision).where(Client.id == client))
+
+    changer = threading.Thread(target=hub.transact, args=[change])
+    changer.start()
+    changing.wait(timeout=20)
+    revision = hub.transact(link)
+    changer.join()
+
+    assert links(hub) == {(subscription.connection_id, client): (1, 0)}
+    assert revision == 2
 
 
 def test_an_event_is_kept_with_the_record_as_it_was_and_a_notice_for_each_plugin_that_listens(make_hub):
