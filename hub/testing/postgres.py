@@ -80,9 +80,12 @@ class PostgresServer:
         return f"postgresql+psycopg://hub@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, name: str, *, template: str = "template0") -> str:
-        """A new database; returns its address. Nobody may be connected to the template meanwhile."""
+        """A new database; returns its address. Nobody may be connected to the template meanwhile.
+
+        Its files are copied, which is ten times faster than the default, a copy block by block through the log.
+        """
         with closing(self.connect()) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'.encode())
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
