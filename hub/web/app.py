@@ -40,8 +40,7 @@ def create_app(hub: Hub) -> Flask:
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST_BODY, SEND_FILE_MAX_AGE_DEFAULT=STATIC_KEPT_FOR_S, PROPAGATE_EXCEPTIONS=False
     )
-    app.extensions["hub"] = hub
-    app.extensions["hub.fingerprints"] = Fingerprints(secret_keys(hub.settings))
+    serve(app, hub)
     app.before_request(admit)
     app.after_request(finish)
     app.context_processor(frame)
@@ -57,6 +56,12 @@ def create_app(hub: Hub) -> Flask:
         app.view_functions[endpoint] = guarded(partial(app.view_functions[endpoint]), Guard("", checks_csrf=False))
     check_guards(app, hub.plugins.hooks)
     return app
+
+
+def serve(app: Flask, hub: Hub) -> None:
+    """Let an application answer for this hub."""
+    app.extensions["hub"] = hub
+    app.extensions["hub.fingerprints"] = Fingerprints(secret_keys(hub.settings))
 
 
 def _add_plugins(app: Flask, api: Api, hub: Hub, names: set[str]) -> None:

@@ -9,9 +9,9 @@ import plugins.partner_portal as partner_portal
 from hub.access.keys import create_key
 from hub.access.sign_in import open_session
 from hub.access.users import create_user
-from hub.web.app import create_app
 from plugins.partner_portal import partners, service
 from plugins.partner_portal.models import Deal
+from tests.lent_app import app_for
 
 TODAY = datetime.now(UTC).date()
 
@@ -122,7 +122,7 @@ class Caller:
 
 @pytest.fixture
 def app(hub):
-    return create_app(hub)
+    return app_for(hub)
 
 
 @pytest.fixture
