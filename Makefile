@@ -3,6 +3,9 @@
 PYTHON ?= python3.11
 ARGS ?=
 BIN := .venv/bin
+# Tests start many processes, and half of them wait most of the time: compiled modules are kept, cores are shared.
+PROCESSES := $(shell n=$$(nproc); echo $$((n > 4 ? 8 : n * 2)))
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: setup demo test run check bench bench-full
 .DEFAULT_GOAL := help
@@ -39,7 +42,7 @@ check: lint
 	@$(BIN)/pytest -q -n 2 -m "not integration and not story and not slow" $(ARGS)
 
 test: lint
-	@$(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -q -n $(PROCESSES) --dist worksteal $(ARGS)
 
 bench: setup
 	@$(BIN)/python -m benchmarks $(ARGS)

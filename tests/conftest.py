@@ -32,10 +32,14 @@ REAL_PARTS = {"database_url", "sqlite_template", "postgres_server", "queue_serve
 
 
 def pytest_collection_modifyitems(items):
-    """A test that asks for a database, a queue server or a browser is an integration test; the others are quick."""
+    """A test that asks for a database, a queue server or a browser is an integration test; the others are quick.
+
+    The slow ones come first, so that a run does not end with one process at work and the others waiting for it.
+    """
     for item in items:
         if REAL_PARTS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.integration)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ from hub.sync.reconcile import reconcile
 from plugins.crm_salesforce.sandbox import SalesforceSandbox
 from plugins.quickbooks.sandbox.server import QuickBooksSandbox
 
-pytestmark = pytest.mark.story
+pytestmark = [pytest.mark.story, pytest.mark.slow]
 
 INVOICES, CLIENTS = 60, 10
 RECOVERY_S = 90

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 LEASE_S = 10
 """How long a renewal lasts without a heartbeat: a dead process' one is taken over after this, a slow one never."""
-_LONGEST_WAIT_S = 90.0
+LONGEST_WAIT_S = 90.0
+"""How long a call waits for another process's renewal."""
 _EARLY_S = 120
 
 
@@ -38,7 +39,7 @@ class Tokens:
 
     def access_token(self, renew: Renew, *, seen: str | None = None) -> str:
         """A token that is believed to be good: the stored one, or a renewed one. seen: the one just refused."""
-        deadline = time.monotonic() + _LONGEST_WAIT_S
+        deadline = time.monotonic() + LONGEST_WAIT_S
         while time.monotonic() < deadline:
             tokens, version = self._stored()
             if self._is_fresh(tokens, seen):

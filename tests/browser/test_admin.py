@@ -206,6 +206,7 @@ def paths_of(hub):
     }
 
 
+@pytest.mark.slow
 def test_no_page_of_the_administration_has_barriers(open_page, axe, no_sideways_scroll, screenshot, busy_hub, address):
     page = admin_page(open_page, busy_hub, address)
 

@@ -144,6 +144,7 @@ def test_a_lease_that_ran_out_is_taken_over(hub, books, tokens):
 
 def test_while_another_renews_the_token_nobody_else_does(hub, books, tokens, monkeypatch):
     monkeypatch.setattr("hub.sync.tokens.LEASE_S", 0.2)
+    monkeypatch.setattr("hub.sync.tokens.LONGEST_WAIT_S", 0.5)
     ahead = clock.now() + timedelta(seconds=600)
     hub.transact(lambda session: session.execute(update(Connection).values(token_lease_until=ahead)) and None)
     with pytest.raises(TemporaryFailure, match="Another process"):

@@ -20,6 +20,7 @@ from hub.core.people.service import create_person
 from hub.core.projects.service import create_project, create_task
 from hub.core.rates.service import add_rate
 from hub.core.timesheets.service import record_time, submit_and_approve
+from hub.web.app import create_app
 from tests.lent_app import app_for
 
 ROLES = [str(role) for role in Role]
@@ -28,6 +29,12 @@ ROLES = [str(role) for role in Role]
 @pytest.fixture
 def app(hub):
     return app_for(hub)
+
+
+@pytest.fixture
+def own_app(hub):
+    """An application that no other test gets: to change it."""
+    return create_app(hub)
 
 
 @pytest.fixture

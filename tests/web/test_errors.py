@@ -23,7 +23,7 @@ SECRET = "hunter2"
 
 
 @pytest.fixture
-def failing(app):
+def failing(own_app):
     """Answers of a route of the API and of a page that both fail with this error."""
 
     def fail(error):
@@ -31,8 +31,8 @@ def failing(app):
             raise error
 
         for path, by_key in (("/api/v1/boom", True), ("/boom", False)):
-            app.add_url_rule(path, path, guarded(lambda: view(), Guard("", by_key=by_key)))
-        client = app.test_client()
+            own_app.add_url_rule(path, path, guarded(lambda: view(), Guard("", by_key=by_key)))
+        client = own_app.test_client()
         return client.get("/api/v1/boom"), client.get("/boom")
 
     return fail

@@ -95,16 +95,16 @@ def test_a_key_that_is_limited_cannot_make_one_that_may_do_more(app, api):
     assert small.post("/keys", {"name": "Same"})[1]["scopes"] == ["clients.read", "keys.own"]
 
 
-def test_a_route_without_a_word_on_who_may_use_it_keeps_the_application_from_starting(hub, app):
-    app.add_url_rule("/open", view_func=lambda: "open", endpoint="open")
+def test_a_route_without_a_word_on_who_may_use_it_keeps_the_application_from_starting(hub, own_app):
+    own_app.add_url_rule("/open", view_func=lambda: "open", endpoint="open")
     with pytest.raises(SetupError, match="/open"):
-        check_guards(app, hub.plugins.hooks)
+        check_guards(own_app, hub.plugins.hooks)
 
 
-def test_a_permission_that_nobody_defined_keeps_the_application_from_starting(hub, app):
-    app.add_url_rule("/typo", view_func=guarded(lambda: "", Guard("client.reed")), endpoint="typo")
+def test_a_permission_that_nobody_defined_keeps_the_application_from_starting(hub, own_app):
+    own_app.add_url_rule("/typo", view_func=guarded(lambda: "", Guard("client.reed")), endpoint="typo")
     with pytest.raises(SetupError, match="/typo"):
-        check_guards(app, hub.plugins.hooks)
+        check_guards(own_app, hub.plugins.hooks)
 
 
 @pytest.mark.parametrize("options", [{}, {"permission": "clients.read", "public": True}])
