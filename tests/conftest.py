@@ -101,17 +101,29 @@ def migrate(url, folder):
     hub.close()
 
 
+@pytest.fixture(scope="session")
+def spare_databases():
+    """PostgreSQL databases that a test has left empty again, for the next one."""
+    return []
+
+
 @pytest.fixture(params=DATABASES)
-def database_url(request, tmp_path):
+def database_url(request, tmp_path, spare_databases):
     """A database with the core's tables and nothing in them, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "hub.sqlite3")
         yield f"sqlite:///{tmp_path / 'hub.sqlite3'}"
         return
-    server = request.getfixturevalue("postgres_server")
-    name = f"t_{os.urandom(6).hex()}"
-    yield server.create_database(name, template=request.getfixturevalue("postgres_template"))
-    server.drop_database(name)
+    server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
+    if not spare_databases:
+        spare_databases.append(f"t_{os.urandom(6).hex()}")
+        server.create_database(spare_databases[-1], template=template)
+    name = spare_databases.pop()
+    yield server.url(name)
+    if server.empty_database(name, like=template):
+        spare_databases.append(name)
+    else:
+        server.drop_database(name)
 
 
 @pytest.fixture

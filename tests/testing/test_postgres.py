@@ -48,6 +48,54 @@ def test_a_copy_has_what_its_template_had(postgres_server):
     postgres_server.drop_database(template)
 
 
+def migrate(postgres_server, name):
+    postgres_server.create_database(name)
+    with closing(postgres_server.connect(name)) as connection:
+        connection.execute("CREATE TABLE alembic_version AS SELECT 'one' AS version_num")
+        connection.execute("CREATE TABLE parent (id serial PRIMARY KEY)")
+        connection.execute("CREATE TABLE child (parent_id int REFERENCES parent)")
+
+
+@pytest.fixture
+def copied(postgres_server):
+    """The names of a template and of a copy in which something was written."""
+    template, copy = (f"t_{os.urandom(6).hex()}" for _ in range(2))
+    migrate(postgres_server, template)
+    postgres_server.create_database(copy, template=template)
+    with closing(postgres_server.connect(copy)) as connection:
+        connection.execute("INSERT INTO parent DEFAULT VALUES")
+        connection.execute("INSERT INTO child VALUES (1)")
+    yield template, copy
+    postgres_server.drop_database(copy)
+    postgres_server.drop_database(template)
+
+
+def test_an_emptied_database_is_as_its_template(postgres_server, copied):
+    template, copy = copied
+    assert postgres_server.empty_database(copy, like=template)
+    with closing(postgres_server.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM parent, child").fetchone() == (0,)
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("one",)
+        assert connection.execute("INSERT INTO parent DEFAULT VALUES RETURNING id").fetchone() == (1,)
+
+
+def test_a_database_that_somebody_uses_is_not_emptied(postgres_server, copied):
+    template, copy = copied
+    with closing(postgres_server.connect(copy)) as connection:
+        assert not postgres_server.empty_database(copy, like=template)
+        assert connection.execute("SELECT count(*) FROM child").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    "change", ["ALTER TABLE child ADD note text", "UPDATE alembic_version SET version_num = 'two'"]
+)
+def test_a_database_whose_tables_changed_is_not_emptied(postgres_server, copied, change):
+    template, copy = copied
+    with closing(postgres_server.connect(copy)) as connection:
+        connection.execute(change)
+    assert not postgres_server.empty_database(copy, like=template)
+
+
 def _port_of(folder: Path, together) -> int:
     with shared_postgres(folder) as server:
         together.wait(60)
