@@ -103,12 +103,16 @@ def test_ctrl_c_ends_everything_that_was_started(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # As from a terminal: what runs in the background may have been told to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    with demo:
+    try:
         while "1 of 9" not in (line := demo.stdout.readline()):
             assert line, "the demo ended before its first step"
         demo.send_signal(signal.SIGINT)
         demo.communicate(timeout=100)
+    finally:
+        demo.kill()
 
     assert demo.returncode == 1
     assert _processes_of(tmp_path) == []
