@@ -137,13 +137,18 @@ class Hooks:
                 value = answer
         return value
 
-    def tell(self, hook: str, plugin: str, **arguments: Any) -> None:
-        """Tell one plugin. Raises what the plugin raises if the hub knows the error, else PluginFault."""
+    def tell(self, hook: str, plugin: str, **arguments: Any) -> bool:
+        """Tell one plugin; False if it does not listen (any more).
+
+        Raises what the plugin raises if the hub knows the error, else PluginFault.
+        """
         for implementation in self.implementations.get(hook, ()):
             if implementation.plugin == plugin:
                 answer = self._call(hook, implementation, arguments)
                 if isinstance(answer, PluginFault):
                     raise answer.__cause__ if isinstance(answer.__cause__, HubError) else answer
+                return True
+        return False
 
     def _answers(self, hook: str, arguments: Mapping[str, Any]) -> Iterator[tuple[Implementation, Any]]:
         for implementation in self.implementations.get(hook, ()):

@@ -179,7 +179,7 @@ class Database:
                     ):
                         return work(session)
                 except (DBAPIError, StaleDataError) as failure:
-                    if attempt + 1 == _TRIES or not _is_worth_another_try(failure):
+                    if attempt + 1 == _TRIES or not is_worth_another_try(failure):
                         raise
                     time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
@@ -188,7 +188,8 @@ class Database:
         self.engine.dispose()
 
 
-def _is_worth_another_try(failure: Exception) -> bool:
+def is_worth_another_try(failure: Exception) -> bool:
+    """Whether a transaction that failed so may succeed when it is run again."""
     if isinstance(failure, StaleDataError):
         return True
     original = getattr(failure, "orig", None)

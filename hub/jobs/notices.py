@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from hub.core import clock
 from hub.core.clock import database_now
-from hub.core.errors import HubError, TemporaryFailure
+from hub.core.errors import HubError, PluginFault, TemporaryFailure
 from hub.core.frozen import thaw
 from hub.core.outbox import Event, Link, Notice
 from hub.notify.context import PluginContext
@@ -95,7 +95,7 @@ def _deliver(hub: Hub, told: Told) -> None:
     notice, event = told.notice, told.event
     context = _context(hub, notice.subscriber, event)
     try:
-        hub.plugins.hooks.tell(event.name, notice.subscriber, **_arguments(hub, event), context=context)
+        told_it = hub.plugins.hooks.tell(event.name, notice.subscriber, **_arguments(hub, event), context=context)
     except TemporaryFailure as failure:
         due_at = pause(notice.failures, failure.retry_after_s)
         _close(hub, notice, due_at=due_at, failures=notice.failures + 1, lease_until=None)
@@ -103,7 +103,9 @@ def _deliver(hub: Hub, told: Told) -> None:
         _close(hub, notice, parked=str(failure), lease_until=None)
         log.warning("notice parked", plugin=notice.subscriber, hook=event.name, reason=str(failure))
     else:
-        _close(hub, notice, done_at=clock.now(), lease_until=None)
+        # A plugin that was switched off since the block was claimed is told when it is back.
+        is_settled = told_it or notice.subscriber in hub.plugins.modules
+        _close(hub, notice, done_at=clock.now() if is_settled else None, lease_until=None)
 
 
 def _arguments(hub: Hub, event: Event) -> dict[str, Any]:
@@ -114,9 +116,15 @@ def _arguments(hub: Hub, event: Event) -> dict[str, Any]:
             "origin_id": UUID(event.payload["origin_id"]),
             "record_id": UUID(event.payload["record_id"]),
         }
+    kind = hub.kinds.get(event.kind)
+    if kind is None:
+        raise TemporaryFailure(f"Nobody here knows {event.kind} now; the plugin they belong to is switched off.")
     names = {"client_changed": "client", "project_changed": "project", "time_approved": "entry"}
     name = names.get(event.name, "payment" if event.name.startswith("payment") else "invoice")
-    return {name: thaw(hub.kinds[event.kind].record, event.payload)}
+    try:
+        return {name: thaw(kind.record, event.payload)}
+    except (TypeError, ValueError, KeyError) as failure:
+        raise PluginFault(f"What was kept of it cannot be read any more: {failure}") from failure
 
 
 def _context(hub: Hub, plugin: str, event: Event) -> PluginContext:

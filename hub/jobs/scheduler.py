@@ -8,19 +8,21 @@ import socket
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import redis
 import structlog
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from hub.core import clock
 from hub.core.clock import database_now
 from hub.core.errors import HubError
-from hub.core.outbox import Link, Notice, upsert
+from hub.core.outbox import Link, Notice, Subscription, upsert
 from hub.jobs.queue import enqueue_once
 from hub.sync.claim import is_due
+from hub.sync.cycle import AWAKE, reading_is_due
 from hub.sync.models import Connection, ConnectionState, Hint, Lease, Run, RunStatus
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ log = structlog.get_logger("hub.jobs")
 LEASE_S = 5
 EVERY_S = 1.0
 STALE_AFTER_S = 3600
-_AWAKE = (ConnectionState.ACTIVE, ConnectionState.READ_ONLY)
 
 
 def run_scheduler(hub: Hub) -> None:
@@ -70,11 +71,12 @@ def take_lease(hub: Hub, owner: str) -> bool:
 def sweep(hub: Hub) -> None:
     """Queue whatever is due: sends, reads, hints, notices, plugins' schedules."""
     with hub.read() as session:
-        owed = session.scalars(select(Link.connection_id).where(is_due()).distinct()).all()
-        reads = session.scalars(select(Connection.id).where(*_due_for_reading(hub))).all()
-        hints = session.scalars(select(Hint.connection_id).where(_is_hint_due()).distinct()).all()
-        told = session.scalar(select(Notice.id).where(Notice.done_at.is_(None), Notice.parked.is_(None)).limit(1))
-        awake = set(session.scalars(select(Connection.id).where(Connection.state.in_(_AWAKE))))
+        owed = session.scalars(_of(Link, Subscription.pushes).where(is_due())).all()
+        reads = session.scalars(select(Connection.id).where(*reading_is_due(hub))).all()
+        hints = session.scalars(_of(Hint, Subscription.pulls).where(_is_hint_due())).all()
+        told = session.scalar(select(Notice.id).where(*_is_notice_due(hub)).limit(1))
+        awake = set(session.scalars(select(Connection.id).where(Connection.state.in_(AWAKE))))
+        asked = session.scalars(select(Connection.id).where(Connection.asked_at.is_not(None))).all()
         active = set(session.scalars(select(Connection.id).where(Connection.state == ConnectionState.ACTIVE)))
         stale = session.scalar(select(Run.id).where(_is_stale()).limit(1))
     for connection_id in owed:
@@ -82,6 +84,8 @@ def sweep(hub: Hub) -> None:
             enqueue_once(hub, "push", str(connection_id))
     for connection_id in {*reads, *(awake & set(hints))}:
         enqueue_once(hub, "pull", str(connection_id))
+    for connection_id in awake & set(asked):
+        enqueue_once(hub, "sync", str(connection_id))
     if told is not None:
         enqueue_once(hub, "notices", "all")
     for plugin, schedule in hub.plugins.hooks.collect("schedules"):
@@ -92,13 +96,16 @@ def sweep(hub: Hub) -> None:
         hub.transact(_close_stale_runs)
 
 
-def _due_for_reading(hub: Hub) -> tuple[ColumnElement[bool], ...]:
-    before = clock.now() - timedelta(seconds=hub.settings.pull_every_s)
-    return (
-        Connection.state.in_(_AWAKE),
-        Connection.account_id.is_not(None),
-        or_(Connection.pulled_at.is_(None), Connection.pulled_at < before),
-    )
+def _of(table: type[Link | Hint], runs: InstrumentedAttribute[bool]) -> Select[UUID]:
+    """The connections with such rows, of streams that run this way: of the others nothing can be done."""
+    stream = and_(Subscription.connection_id == table.connection_id, Subscription.kind == table.kind, runs)
+    return select(table.connection_id).join(Subscription, stream).distinct()
+
+
+def _is_notice_due(hub: Hub) -> tuple[ColumnElement[bool], ...]:
+    due = or_(Notice.due_at.is_(None), Notice.due_at <= clock.now())
+    listens = Notice.subscriber.in_(list(hub.plugins.modules))
+    return (Notice.done_at.is_(None), Notice.parked.is_(None), due, listens)
 
 
 def _is_hint_due() -> ColumnElement[bool]:

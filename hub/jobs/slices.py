@@ -36,10 +36,10 @@ def pull(connection_id: str) -> None:
 
 
 def sync(connection_id: str) -> None:
-    """A whole run that a person asked for by page or API."""
+    """The whole run that a person asked for. Were there no place for it now, the sweep would queue it again."""
 
     def work(hub: Hub) -> object:
-        return cycle.run_connection(hub, UUID(connection_id), seconds=JOB_TIMEOUT_S / 2)
+        return cycle.asked_run(hub, UUID(connection_id), seconds=JOB_TIMEOUT_S / 2)
 
     _slice("sync", connection_id, work)
 

@@ -139,9 +139,9 @@ def beating(hub: Hub, work: Callable[[Session], None], lease_s: float) -> Iterat
         thread.join()
 
 
-def write(session: Session, link: Link, **values: Any) -> bool:
-    """Change a link if it is still ours. Returns whether it was."""
-    return bool(getattr(session.execute(_mine(link, values)), "rowcount", 0))
+def write(session: Session, link: Link, *conditions: ColumnElement[bool], **values: Any) -> bool:
+    """Change a link if it is still ours, and the conditions hold. Returns whether it was."""
+    return bool(getattr(session.execute(_mine(link, values).where(*conditions)), "rowcount", 0))
 
 
 def release(session: Session, links: Sequence[Link], **values: Any) -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import ColumnElement, Update, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from hub.core import clock
 from hub.core.clock import database_now
 from hub.core.errors import RuleBroken
 from hub.core.outbox import Link, Subscription, owe_missing
 from hub.sync.claim import LEASE_S
 from hub.sync.connections import Opened, open_connection
 from hub.sync.models import Connection, ConnectionState
-from hub.sync.pull import pull
+from hub.sync.pull import pull, pull_hints
 from hub.sync.push import push
 from hub.sync.runs import RunLog, RunSummary
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
 FOREVER = 24 * 3600.0
+AWAKE = (ConnectionState.ACTIVE, ConnectionState.READ_ONLY)
 
 
 def run_connection(
@@ -43,7 +46,7 @@ def run_connection(
     RuleBroken for a paused connection.
     """
     opened = open_connection(hub, connection_id)
-    if opened.state not in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
+    if opened.state not in AWAKE:
         raise RuleBroken(_why_not(hub, opened), code="connection-not-ready")
     pulls, pushes = _streams(opened, kinds, direction)
     run = RunLog(hub, opened, direction or "both", trigger, actor, [*dict.fromkeys((*pulls, *pushes))])
@@ -53,6 +56,8 @@ def run_connection(
         if opened.may_write:
             scan_owed(hub, opened, pushes)
         pull(hub, opened, run, kinds=pulls, full=full, until=until)
+        if pulls:
+            _note_reading(hub, opened.id, run)
         if opened.may_write and not run.failure:
             _push_all(hub, opened, run, pushes, until)
     return run.finish()
@@ -70,16 +75,54 @@ def push_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
 
 
 def pull_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
-    """What changed over there since the cursors, and what hints point to; what exists here becomes owed."""
+    """What changed over there since the cursors, if that is due, and what hints point to; what exists here becomes
+    owed.
+    """
     opened = open_connection(hub, connection_id)
     pulls, pushes = _streams(opened, None, None)
-    run = RunLog(hub, opened, "pull", "schedule", "system", pulls)
+    run, until = RunLog(hub, opened, "pull", "schedule", "system", pulls), time.monotonic() + seconds
+    with hub.read() as session:
+        is_due = session.scalar(select(Connection.id).where(Connection.id == connection_id, *reading_is_due(hub)))
     with run.closing():
-        if opened.may_write:
+        if is_due and opened.may_write:
             scan_owed(hub, opened, pushes)
-        if opened.state in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
-            pull(hub, opened, run, kinds=pulls, full=False, until=time.monotonic() + seconds)
+        if is_due:
+            pull(hub, opened, run, kinds=pulls, full=False, until=until)
+            _note_reading(hub, opened.id, run)
+        elif opened.state in AWAKE:
+            pull_hints(hub, opened, run, kinds=pulls, until=until)
     return run.finish()
+
+
+def reading_is_due(hub: Hub) -> tuple[ColumnElement[bool], ...]:
+    """Which connections are to be read now."""
+    before = clock.now() - timedelta(seconds=hub.settings.pull_every_s)
+    return (
+        Connection.state.in_(AWAKE),
+        Connection.account_id.is_not(None),
+        or_(Connection.pulled_at.is_(None), Connection.pulled_at < before),
+    )
+
+
+def ask_for_run(session: Session, connection_id: UUID) -> None:
+    """A person wants a run as soon as a worker can; remembered until one begins."""
+    session.execute(_this(connection_id).values(asked_at=clock.now()))
+
+
+def asked_run(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
+    """The run that a person asked for."""
+    hub.transact(lambda session: session.execute(_this(connection_id).values(asked_at=None)) and None)
+    return run_connection(hub, connection_id, seconds=seconds)
+
+
+def _note_reading(hub: Hub, connection_id: UUID, run: RunLog) -> None:
+    """When all of it was read, or could not be; what there was no time for is due at once."""
+    read_at = None if run.cut_short else clock.now()
+    hub.transact(lambda session: session.execute(_this(connection_id).values(pulled_at=read_at)) and None)
+
+
+def _this(connection_id: UUID) -> Update:
+    return update(Connection).where(Connection.id == connection_id).execution_options(synchronize_session=False)
 
 
 def scan_owed(hub: Hub, opened: Opened, kinds: Sequence[str]) -> int:

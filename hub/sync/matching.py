@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from hub.bootstrap import Hub
     from hub.sync.connections import Opened
 
+log = structlog.get_logger("hub.sync")
+
 DECISIONS = ("link", "create", "ignore")
-ASK_AGAIN_S = 0.5
+ASK_AGAIN_S = 1.0
 """How long a record stays put while another one, which may look like it, is being created over there."""
 
 
@@ -155,9 +158,12 @@ def settle_before_create(
     try:
         with heartbeat(hub, [item.link for item in prepared]):
             found = list(opened.connector.find(stream.kind, sendings))
-    except ConnectorError as failure:
+    except Exception as failure:
         # Without a look nothing may be created; the reason is said, and it is tried again.
         reason = str(failure)
+        if not isinstance(failure, ConnectorError):
+            log.error("connector failed", connection=opened.name, error=repr(failure), exc_info=failure)
+            reason = f"The connector failed with {type(failure).__name__}; the details are in the log."
         hub.transact(lambda session: _put_off(session, [item.link for item in asked], run, reason))
         run.resumes_at = pause(0)
         return [item for item in prepared if item not in asked]
@@ -248,6 +254,7 @@ def _ask(session: Session, opened: Opened, stream: Stream, item: Prepared, found
             connection_id=opened.id, kind=stream.kind, direction="out", record_id=link.record_id, label=item.label
         )
         session.add(case)
+    case.decision = case.chosen = case.decided_by = case.decided_at = None  # asked anew
     case.candidates = [
         {"id": other.remote_id, "label": other.label, "score": other.score, "why": other.why} for other in found
     ]

@@ -12,21 +12,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.clock import database_now
-from hub.core.database import circumstances
+from hub.core.database import circumstances, is_worth_another_try, uuid7
 from hub.core.errors import HubError
 from hub.core.frozen import canonical, freeze
-from hub.core.outbox import Link, lock_records, record_lineage
+from hub.core.outbox import Link, lock_records, record_lineage, upsert
 from hub.sync.connections import Opened
 from hub.sync.connector import Change, Missing, RemoteRef, Status, Stream
 from hub.sync.matching import has_open_create, match_changes, open_case
 from hub.sync.models import Hint
 from hub.sync.runs import Item
 from hub.sync.settle import pause
+
+log = structlog.get_logger("hub.sync")
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Arrival:
 
 def merge(session: Session, opened: Opened, stream: Stream, changes: Sequence[Change]) -> list[Item]:
     """Merge some changes of one stream. Each stands in a savepoint: one that fails stops no other."""
+    # Asked before the links are read: whichever create ends in between is among the open ones or among the links.
+    is_open = stream.pushes and has_open_create(session, opened.id, stream.kind)
     arrivals = _arrivals(session, opened, stream, changes)
     items: list[Item] = []
     unknown: list[Arrival] = []
@@ -56,7 +61,7 @@ def merge(session: Session, opened: Opened, stream: Stream, changes: Sequence[Ch
             unknown.append(arrival)
         else:
             items += _in_savepoint(session, opened, arrival, _known, stream)
-    return items + _unknown(session, opened, stream, unknown)
+    return items + _unknown(session, opened, stream, unknown, is_open=is_open)
 
 
 # Which record is it ---------------------------------------------------------------------------------------------------
@@ -169,18 +174,21 @@ def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream) -
         _apply(session, stream.kind, link.record_id, differs)
     link.seen = shown
     if len(wins) < len(theirs):
-        link.wanted += 1  # a field the hub has authority over is written back
+        # A field the hub has authority over is written back, also if what we sent last is what we still say.
+        link.wanted, link.sent = link.wanted + 1, None
     if conflicts:
         named = ", ".join(sorted(conflicts))
         return _item(arrival, Status.CONFLICT, f"Both sides changed {named}.", differences=conflicts)
     return _item(arrival, Status.UPDATED if differs else Status.UNCHANGED)
 
 
-def _unknown(session: Session, opened: Opened, stream: Stream, arrivals: Sequence[Arrival]) -> list[Item]:
+def _unknown(
+    session: Session, opened: Opened, stream: Stream, arrivals: Sequence[Arrival], *, is_open: bool
+) -> list[Item]:
     """Changes no link knows: adopted, created, or left to a person."""
     if not arrivals:
         return []
-    if stream.pushes and has_open_create(session, opened.id, stream.kind):
+    if is_open:
         # One of these may be the record whose create has no answer yet.
         for arrival in arrivals:
             leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, "a create has no answer yet")
@@ -206,16 +214,16 @@ def _take_in(session: Session, opened: Opened, arrival: Arrival, stream: Stream,
     is_new = record_id is None
     if record_id is not None:
         lock_records(session, circumstances(session).kinds[stream.kind], [record_id])
+        if (link := _link_of(session, opened, stream, record_id)) is not None and _is_open(session, link):
+            reason = "A send of the record that it is has no answer yet."
+            leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, reason)
+            return _item(arrival, Status.DEFERRED, reason)
     ours = {} if record_id is None else _record_values(session, stream.kind, record_id, arrival.values)
     shown = _shown(session, stream.kind, arrival)
     values = {name: value for name, value in arrival.values.items() if is_new or ours.get(name) != shown[name]}
     if values or is_new:
         record_id = _apply(session, stream.kind, record_id, values)
-    link = session.scalar(
-        select(Link).where(
-            Link.connection_id == opened.id, Link.kind == stream.kind, Link.record_id == record_id, Link.part == ""
-        )
-    )
+    link = _link_of(session, opened, stream, record_id)
     if link is None:
         link = Link(connection_id=opened.id, kind=stream.kind, record_id=record_id, part="")
         session.add(link)
@@ -233,6 +241,16 @@ def _take_in(session: Session, opened: Opened, arrival: Arrival, stream: Stream,
         )
     reason = "" if is_new else "Adopted: it was here already."
     return _item(arrival, Status.CREATED if is_new else Status.UNCHANGED, reason)
+
+
+def _link_of(session: Session, opened: Opened, stream: Stream, record_id: UUID | None) -> Link | None:
+    """The link of one of our records, locked, so that no sender takes it meanwhile."""
+    return session.scalar(
+        select(Link)
+        .where(Link.connection_id == opened.id, Link.kind == stream.kind, Link.record_id == record_id, Link.part == "")
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
 
 
 def _gone(session: Session, opened: Opened, arrival: Arrival) -> Item:
@@ -263,21 +281,35 @@ def _gone(session: Session, opened: Opened, arrival: Arrival) -> Item:
 
 def _wait(session: Session, opened: Opened, arrival: Arrival) -> Item:
     for parent in arrival.missing:
+        if not _is_read(opened, parent.kind):
+            reason = f"It refers to {parent.kind} {parent.remote_id}, which this connection does not read."
+            leave_hint(session, opened.id, arrival.change.kind, arrival.change.remote_id, reason, due_at=pause(6))
+            return _item(arrival, Status.REJECTED, reason, field=parent.kind)
         leave_hint(session, opened.id, parent.kind, parent.remote_id, "another record refers to it")
     leave_hint(session, opened.id, arrival.change.kind, arrival.change.remote_id, "waits for what it refers to")
     return _item(arrival, Status.DEFERRED, f"It waits for {arrival.missing[0].kind} {arrival.missing[0].remote_id}.")
+
+
+def _is_read(opened: Opened, kind: str) -> bool:
+    subscription = opened.subscriptions.get(kind)
+    return subscription is not None and subscription.pulls
 
 
 def leave_hint(
     session: Session, connection_id: UUID, kind: str, remote_id: str, reason: str, *, due_at: datetime | None = None
 ) -> None:
     """Remember to look at a remote record (again); once is enough. due_at: not before."""
-    known = session.scalar(
-        select(Hint).where(Hint.connection_id == connection_id, Hint.kind == kind, Hint.remote_id == remote_id)
+    hint: Any = upsert(session, Hint).values(
+        id=uuid7(),
+        connection_id=connection_id,
+        kind=kind,
+        remote_id=remote_id,
+        reason=reason,
+        due_at=due_at,
+        failures=0,
+        created_at=clock.now(),
     )
-    if known is None:
-        session.add(Hint(connection_id=connection_id, kind=kind, remote_id=remote_id, reason=reason, due_at=due_at))
-        session.flush()
+    session.execute(hint.on_conflict_do_nothing(index_elements=["connection_id", "kind", "remote_id"]))
 
 
 # Small steps ----------------------------------------------------------------------------------------------------------
@@ -286,17 +318,22 @@ def leave_hint(
 def _in_savepoint(
     session: Session, opened: Opened, arrival: Arrival, step: Callable[..., Item], *more: Any
 ) -> list[Item]:
-    """One record's work; refused by a rule, it is undone alone, said, and looked at again later."""
+    """One record's work; whatever is wrong with it, it is undone alone, said, and looked at again later."""
     try:
         with session.begin_nested():
             item = step(session, opened, arrival, *more)
             session.flush()
             return [item]
-    except HubError as failure:
-        change = arrival.change
-        leave_hint(session, opened.id, change.kind, change.remote_id, str(failure), due_at=pause(1))
+    except Exception as failure:
+        if is_worth_another_try(failure):
+            raise
+        change, reason = arrival.change, str(failure)
+        if not isinstance(failure, HubError):
+            log.error("merge failed", connection=opened.name, record=change.label, exc_info=failure)
+            reason = f"It could not be taken in ({type(failure).__name__}); the details are in the log."
+        leave_hint(session, opened.id, change.kind, change.remote_id, reason, due_at=pause(1))
         fields = getattr(failure, "fields", {})
-        return [_item(arrival, Status.REJECTED, str(failure), field=next(iter(fields), ""))]
+        return [_item(arrival, Status.REJECTED, reason, field=next(iter(fields), ""))]
 
 
 def _apply(session: Session, kind: str, record_id: UUID | None, values: dict[str, Any]) -> UUID:

@@ -49,6 +49,8 @@ class Connection(Identified, Base):
     findings: Mapped[list[Any] | None]
     checked_at: Mapped[datetime | None]
     pulled_at: Mapped[datetime | None]
+    asked_at: Mapped[datetime | None]
+    """When a person asked for a run that has not begun."""
     tokens: Mapped[str | None] = mapped_column(Text)
     token_version: Mapped[int] = mapped_column(default=0)
     token_lease_until: Mapped[datetime | None]

@@ -64,11 +64,11 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
             continue
         try:
             mapped: Values = freeze(opened.connector.body(stream.kind, record, remote_ids, part=link.part))
-        except PermanentFailure as refusal:
-            park(hub, link, str(refusal), refusal.field or "", _item(stream, link, Status.REJECTED, label), run)
+        except ConnectorError as failure:
+            if not isinstance(failure, PermanentFailure):
+                raise
+            _set_aside(hub, opened, link, failure, _item(stream, link, Status.REJECTED, label), run)
             continue
-        except ConnectorError:
-            raise
         except Exception as failure:
             _set_aside(hub, opened, link, failure, _item(stream, link, Status.REJECTED, label), run)
             continue
@@ -92,6 +92,8 @@ def _needs(
         try:
             record = records.get(link.record_id) if link.record_id else None
             needs[link.id] = () if record is None else opened.connector.needs(stream.kind, record)
+        except PermanentFailure as refusal:
+            needs[link.id], faulty[link.id] = (), refusal
         except ConnectorError:
             raise
         except Exception as failure:
@@ -100,7 +102,10 @@ def _needs(
 
 
 def _set_aside(hub: Hub, opened: Opened, link: Link, failure: Exception, item: Item, run: RunLog) -> None:
-    """A fault of the connector with one record stops only that one."""
+    """What the connector has against one record, or a fault of its own with it, stops only that one."""
+    if isinstance(failure, PermanentFailure):
+        park(hub, link, str(failure), failure.field or "", item, run)
+        return
     log.error("connector failed", connection=opened.name, record=item.label, error=repr(failure), exc_info=failure)
     reason = f"The connector failed with {type(failure).__name__}; the details are in the log."
     park(hub, link, reason, "", item, run, remedy="Update or mend the plugin, then retry.")

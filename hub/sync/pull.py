@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from hub.sync.claim import LEASE_S, beating
 from hub.sync.connections import Opened, hold
 from hub.sync.connector import Change, Cursor, Page, Status, Stream
 from hub.sync.merge import merge
-from hub.sync.models import Connection, Hint, StreamCursor
+from hub.sync.models import Hint, StreamCursor
 from hub.sync.runs import Item, RunLog
 from hub.sync.settle import pause
 
@@ -44,11 +45,19 @@ class LeaseLost(HubError):
 
 
 def pull(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], full: bool, until: float) -> None:
-    """Read what changed over there, parents first. What goes wrong in one stream stops the others only if it must."""
+    """Read what changed over there, parents first. What goes wrong in one stream stops the others only if it must.
+
+    The time (monotonic) that is up ends it after a page whose cursor is saved: the next slice goes on from there.
+    """
     if run.trigger == "manual":
         # A person who asks for a run asks for now: what was put off before is looked at whatever its pause.
         _each(hub, opened, run, kinds, until, partial(work_hints, every=True))
-    _each(hub, opened, run, kinds, until, partial(pull_stream, full=full))
+    _each(hub, opened, run, kinds, until, partial(pull_stream, full=full, until=until))
+    pull_hints(hub, opened, run, kinds=kinds, until=until)
+
+
+def pull_hints(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], until: float) -> None:
+    """Look at what something pointed to, and nothing else."""
     for _ in range(2):  # twice, because a child may have been put off until its parent is there
         _each(hub, opened, run, kinds, until, work_hints)
 
@@ -56,14 +65,19 @@ def pull(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], full: b
 def _each(hub: Hub, opened: Opened, run: RunLog, kinds: Sequence[str], until: float, work: Callable[..., None]) -> None:
     """Do one thing for every stream, until something stops the run."""
     for kind in kinds:
-        if run.failure or run.resumes_at or time.monotonic() > until:
+        if run.failure or run.resumes_at:
+            return
+        if time.monotonic() > until:
+            run.cut_short = True
             return
         with _said(hub, opened, run):
             work(hub, opened, opened.stream(kind), run)
 
 
-def pull_stream(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, full: bool = False) -> None:
-    """All pages of one stream since its cursor (from the beginning if full)."""
+def pull_stream(
+    hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, full: bool = False, until: float = inf
+) -> None:
+    """All pages of one stream since its cursor (from the beginning if full), or those there is time for."""
     taken = _take_in_turn(hub, opened, stream, run)
     if taken is None:
         return
@@ -72,20 +86,31 @@ def pull_stream(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, full: 
         with beating(hub, partial(_stay, connection_id=opened.id, kind=stream.kind, fence=fence), LEASE_S):
             for page in opened.connector.pull(stream.kind, None if full else position):
                 _save_page(hub, opened, stream, page, fence, run)
+                if page.cursor is not None and time.monotonic() > until:
+                    run.cut_short = True
+                    break
     finally:
         _leave(hub, opened.id, stream.kind, fence)
 
 
 def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: bool = False) -> None:
     """Look again at remote records that something pointed to; every: also those whose pause is not over."""
-    query = select(Hint.id, Hint.remote_id).where(Hint.connection_id == opened.id, Hint.kind == stream.kind)
+    query = select(Hint.id, Hint.remote_id, Hint.failures).where(
+        Hint.connection_id == opened.id, Hint.kind == stream.kind
+    )
     if not every:
         query = query.where(or_(Hint.due_at.is_(None), Hint.due_at <= clock.now()))
     with hub.read() as session:
         due = session.execute(query.order_by(Hint.created_at).limit(HINTS_AT_ONCE)).all()
     if not due:
         return
-    page = opened.connector.fetch(stream.kind, [row.remote_id for row in due])
+    try:
+        page = opened.connector.fetch(stream.kind, [row.remote_id for row in due])
+    except Exception:
+        later = pause(1 + max(row.failures for row in due))
+        put_off = update(Hint).where(_ids(due)).values(failures=Hint.failures + 1, due_at=later)
+        hub.transact(lambda session: session.execute(put_off) and None)
+        raise
 
     def work(session: Session) -> list[Item]:
         # Taken out first: whatever has to be looked at once more leaves its hint anew, with a pause that grows.
@@ -162,6 +187,7 @@ def _said(hub: Hub, opened: Opened, run: RunLog) -> Iterator[None]:
         run.resumes_at = failure.resets_at or pause(6)
         run.notice = str(failure)
     except ConnectorError as failure:
+        log.warning("pull stopped", connection=opened.name, reason=str(failure))
         run.failure = str(failure)
     except HubError:
         raise
@@ -230,12 +256,6 @@ def _leave(hub: Hub, connection_id: UUID, kind: str, fence: int) -> None:
             .where(StreamCursor.connection_id == connection_id, StreamCursor.kind == kind)
             .where(StreamCursor.fence == fence)
             .values(lease_until=None, pulled_at=clock.now())
-            .execution_options(synchronize_session=False)
-        )
-        session.execute(
-            update(Connection)
-            .where(Connection.id == connection_id)
-            .values(pulled_at=clock.now())
             .execution_options(synchronize_session=False)
         )
 

@@ -73,7 +73,13 @@ def store(hub: Hub, opened: Opened, stream: Stream, items: Sequence[Prepared], r
         kept = [
             attempt
             for attempt, item in zip(attempts, items, strict=True)
-            if write(session, item.link, attempt_id=attempt.id, lease_until=database_now(plus_s=LEASE_S))
+            if write(
+                session,
+                item.link,
+                Link.remote_id.is_not_distinct_from(item.link.remote_id),
+                attempt_id=attempt.id,
+                lease_until=database_now(plus_s=LEASE_S),
+            )
         ]
         if kept:
             session.add(batch)

@@ -50,6 +50,8 @@ def ignore_link(session: Session, link_id: UUID, reason: str) -> Link:
     if not reason.strip():
         raise RuleBroken("Say why it is to be ignored.", fields={"reason": "must not be empty"})
     link = get_link(session, link_id)
+    if link.attempt_id is not None:
+        raise RuleBroken("A send of this record has no answer yet; wait until it is resolved.", code="link-busy")
     link.ignored, link.lease_until = reason.strip(), None
     audit.note(session, "ignore", "link", link.id, reason=reason.strip())
     return link

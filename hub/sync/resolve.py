@@ -42,10 +42,8 @@ def resolve(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
         batch = leased.batch
         if stream.keyed and clock.now() < batch.created_at + timedelta(seconds=stream.key_life_s):
             _repeat(hub, opened, stream, leased, run)
-        elif clock.now() < batch.created_at + timedelta(seconds=opened.connector.call_timeout_s):
-            _wait(hub, leased, batch.created_at + timedelta(seconds=opened.connector.call_timeout_s))
         else:
-            _look(hub, opened, stream, leased, run)
+            _look_or_wait(hub, opened, stream, leased, run)
 
 
 def _repeat(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLog) -> None:
@@ -53,6 +51,15 @@ def _repeat(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLo
     try:
         deliver(hub, opened, stream, leased, run, replay=True)
     except PermanentFailure:
+        _look_or_wait(hub, opened, stream, leased, run)
+
+
+def _look_or_wait(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLog) -> None:
+    """A look says something only once the call has certainly ended over there."""
+    ends_at = leased.batch.created_at + timedelta(seconds=opened.connector.call_timeout_s)
+    if clock.now() < ends_at:
+        _wait(hub, leased, ends_at)
+    else:
         _look(hub, opened, stream, leased, run)
 
 

@@ -94,6 +94,8 @@ class RunLog:
     rest: str = ""
     """What is left to do though this run met no trouble: other workers have it, or it is due later."""
     interrupted: bool = False
+    cut_short: bool = False
+    """Whether the time was up before everything was read."""
     resumes_at: datetime | None = None
     waiting: dict[UUID, Item] = field(default_factory=dict)
     """Links that were put to sleep until their parent is there; a wait that ends within the run is no result."""
@@ -173,6 +175,8 @@ class RunLog:
             left = [*self._still_waiting(session), *self.postponed.values()]
             self.count(session, [*self.quiet, *left] if left else [])
             run = session.get(Run, self.id, with_for_update=True)
+            if run is None and (self.failure or self.notice or self.interrupted):
+                run = self._as_before(session) or self._written(session)
             if run is None:
                 return RunSummary(None, self.opened.name, "success", "", _no_counts(), 0, self.started_at, clock.now())
             run.ended_at, run.resumes_at = clock.now(), self.resumes_at
@@ -183,6 +187,19 @@ class RunLog:
             return summary(run)
 
         return self.hub.transact(work)
+
+    def _written(self, session: Session) -> Run:
+        self._write(session)
+        return session.get_one(Run, self.id)
+
+    def _as_before(self, session: Session) -> Run | None:
+        """The last run, if it ended as this one does with nothing read: a failure that lasts is told once."""
+        last = session.scalar(
+            select(Run).where(Run.connection_id == self.opened.id).order_by(Run.started_at.desc()).limit(1)
+        )
+        told = self.failure or self.notice
+        same = last is not None and (last.records_read, last.trigger, last.headline) == (0, self.trigger, told)
+        return last if same else None
 
     def _still_waiting(self, session: Session) -> list[Item]:
         links = session.scalars(select(Link).where(Link.id.in_(self.waiting), Link.wanted > Link.done))

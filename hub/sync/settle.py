@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hub.sync.connections import Opened
 
 DELIVERED = (Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.DELETED)
+_REFUSED = (Status.REJECTED, Status.CONFLICT)
+_CHANGED = "It changed while the call was open, and is sent as it is now."
 _OVERTAKEN = "Another worker took it over while the call was open."
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 900.0
 
@@ -56,7 +58,14 @@ def settle(
                 reason=f"{outcome.remote_id} over there is linked to another record of the hub already.",
                 remedy="Unlink one of the two with `hub link unlink`.",
             )
-        if not write(session, link, **_consequences(link, attempt, outcome)):
+        unchanged = () if outcome.status not in _REFUSED else (Link.wanted == attempt.wanted,)
+        if not write(session, link, *unchanged, **_consequences(link, attempt, outcome)):
+            # What was refused is no longer what we say: the record changed while the call was open.
+            if unchanged and write(session, link, **_answered(link, attempt), due_at=None):
+                outcome = Outcome(attempt.ref, Status.DEFERRED, reason=f"{_CHANGED} Refused was: {outcome.reason}")
+                _close(session, attempt, outcome)
+                items.append(_counted(link, attempt, outcome))
+                continue
             _refused_by_fence(session, link)
             items.append(_counted(link, attempt, Outcome(attempt.ref, Status.DEFERRED, reason=_OVERTAKEN)))
             continue
@@ -87,9 +96,11 @@ def park(hub: Hub, link: Link, reason: str, field: str, item: Item, run: RunLog,
     """Set a link aside for a person, with the reason and the field that is wrong."""
 
     def work(session: Session) -> None:
-        write(session, link, **_parking(reason, field, remedy), label=item.label)
-        park_children(session, link.id, item.label, reason)
-        run.count(session, [replace(item, reason=reason, field=field, remedy=remedy)])
+        if write(session, link, Link.wanted == link.wanted, **_parking(reason, field, remedy), label=item.label):
+            park_children(session, link.id, item.label, reason)
+            run.count(session, [replace(item, reason=reason, field=field, remedy=remedy)])
+        else:  # it changed meanwhile: it is looked at again as it is now
+            write(session, link, lease_until=None)
 
     hub.transact(work)
 
@@ -100,27 +111,28 @@ def wait_for_parents(hub: Hub, opened: Opened, link: Link, parent: Ref, label: s
     The parent is looked at once more, locked, before going to sleep: it may have been settled meanwhile.
     """
 
-    def work(session: Session) -> None:
+    def work(session: Session) -> bool:
         item = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id)
         subscription = opened.subscriptions.get(parent.kind)
         if subscription is None or not subscription.pushes:
             reason = f"It needs {parent.kind} over there, which this connection does not send."
             write(session, link, **_parking(reason, "", "Switch that stream on."), label=label)
             run.count(session, [replace(item, status=Status.REJECTED, reason=reason)])
-            return
+            return False
         row = _parent_link(session, subscription, parent)
         if row.remote_id is not None:
             write(session, link, lease_until=None, label=label)
-            return
+            return False
         if row.parked or row.ignored:
             reason = f"{row.label or parent.kind} has to be mended first: {row.parked or row.ignored}"
             write(session, link, **_parking(reason, "", ""), waiting_for=row.id, label=label)
             run.count(session, [replace(item, status=Status.REJECTED, reason=reason)])
-            return
+            return False
         write(session, link, waiting_for=row.id, lease_until=None, label=label)
+        return True
 
-    hub.transact(work)
-    run.waiting[link.id] = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id)
+    if hub.transact(work):
+        run.waiting[link.id] = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id)
 
 
 def wake_children(session: Session, parent_id: UUID) -> None:
@@ -186,14 +198,13 @@ def _parking(reason: str, field: str, remedy: str) -> dict[str, Any]:
     }
 
 
+def _answered(link: Link, attempt: Attempt) -> dict[str, Any]:
+    return {"attempt_id": None, "lease_until": None, "key_number": link.key_number + 1, "label": attempt.label}
+
+
 def _consequences(link: Link, attempt: Attempt, outcome: Outcome) -> dict[str, Any]:
     """The new values of a link, by outcome. A definite answer ends the attempt and changes the next key."""
-    answered: dict[str, Any] = {
-        "attempt_id": None,
-        "lease_until": None,
-        "key_number": link.key_number + 1,
-        "label": attempt.label,
-    }
+    answered = _answered(link, attempt)
     if outcome.status in DELIVERED:
         return answered | {
             "remote_id": outcome.remote_id or link.remote_id,
@@ -209,7 +220,7 @@ def _consequences(link: Link, attempt: Attempt, outcome: Outcome) -> dict[str, A
             "parked_at": None,
             "findings": [asdict(finding) for finding in outcome.findings] or None,
         }
-    if outcome.status in (Status.REJECTED, Status.CONFLICT):
+    if outcome.status in _REFUSED:
         return answered | _parking(outcome.reason, outcome.field, outcome.remedy) | {"due_at": None}
     due = {"due_at": outcome.until or pause(link.failures), "failures": link.failures + 1, "lease_until": None}
     if outcome.status == Status.UNCERTAIN:

@@ -93,8 +93,13 @@ class Tokens:
                 return str(meanwhile["access_token"])
             raise
         # A vendor that does not rotate answers without a refresh token: the old one stays good.
-        self._save(version, {"refresh_token": known["refresh_token"], **fresh})
+        self._save(version, known["refresh_token"], {"refresh_token": known["refresh_token"], **fresh})
         return str(fresh["access_token"])
+
+    def _refresh_token(self, row: Connection) -> str | None:
+        decrypt = self._hub.cipher.decrypt
+        token: str | None = decrypt(row.tokens).get("refresh_token") or decrypt(row.settings).get("refresh_token")
+        return token
 
     def _lease(self, session: Session, intent_at: datetime, seconds: float | None) -> None:
         """Renew our lease, or give it back (None), if it still is ours."""
@@ -105,19 +110,26 @@ class Tokens:
             .execution_options(synchronize_session=False)
         )
 
-    def _save(self, version: int, tokens: dict[str, Any]) -> None:
-        values = {
-            "tokens": self._hub.cipher.encrypt(tokens),
-            "token_version": version + 1,
-            "token_lease_until": None,
-            "token_intent_at": None,
-        }
+    def _save(self, version: int, used: str | None, tokens: dict[str, Any]) -> None:
+        """Keep the new tokens, unless the credentials they come from were replaced meanwhile.
+
+        Other settings may have changed, which moves the version too: the refresh token that was used up (`used`) is
+        then still the one that is stored, and what replaced it must not be lost.
+        """
 
         def work(session: Session) -> None:
+            row = session.get(Connection, self._id, with_for_update=True)
+            if row is None or (row.token_version != version and (used is None or used != self._refresh_token(row))):
+                return
             session.execute(
                 update(Connection)
-                .where(Connection.id == self._id, Connection.token_version == version)
-                .values(**values)
+                .where(Connection.id == self._id)
+                .values(
+                    tokens=self._hub.cipher.encrypt(tokens),
+                    token_version=row.token_version + 1,
+                    token_lease_until=None,
+                    token_intent_at=None,
+                )
                 .execution_options(synchronize_session=False)
             )
 

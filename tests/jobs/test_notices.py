@@ -9,8 +9,9 @@ from sqlalchemy import select, update
 
 from hub.core.clients.service import change_client, create_client
 from hub.core.errors import TemporaryFailure
-from hub.core.outbox import Notice
+from hub.core.outbox import Event, Notice
 from hub.jobs.notices import deliver_notices
+from hub.plugin_host import Hooks
 from hub.sdk import hookimpl
 
 
@@ -137,3 +138,36 @@ def test_a_notice_whose_worker_was_killed_is_told_by_another_when_its_lease_has_
     hub.transact(lambda session: session.execute(update(Notice).values(lease_until=past)) and None)
     assert deliver(hub) == 1
     assert listener.told == [("a", 1)]
+
+
+def test_a_plugin_switched_off_meanwhile_is_told_when_it_is_back(hub, listener, monkeypatch):
+    hub.transact(lambda session: create_client(session, name="a") and None)
+    hooks, modules = hub.plugins.hooks, hub.plugins.modules
+    monkeypatch.setattr(hub.plugins, "hooks", Hooks())
+
+    def off_after_the_claim(hub, plugin, event):
+        monkeypatch.setattr(hub.plugins, "modules", {})
+
+    monkeypatch.setattr("hub.jobs.notices._context", off_after_the_claim)
+    deliver(hub)
+    assert listener.told == []
+
+    monkeypatch.undo()
+    hub.plugins.hooks, hub.plugins.modules = hooks, modules
+    deliver(hub)
+    assert listener.told == [("a", 1)]
+
+
+def test_an_event_that_cannot_be_read_any_more_is_parked_and_the_others_told(hub, listener):
+    for name in "ab":
+        hub.transact(lambda session, name=name: create_client(session, name=name) and None)
+    with hub.read() as session:
+        first = session.scalar(select(Event.sequence).order_by(Event.sequence))
+    hub.transact(
+        lambda session: session.execute(update(Event).where(Event.sequence == first).values(payload={"x": 1})) and None
+    )
+
+    deliver(hub)
+
+    assert listener.told == [("b", 1)]
+    assert len(parked(hub)) == 1

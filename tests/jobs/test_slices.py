@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from hub.core.outbox import Link
+from hub.core import clock
+from hub.core.outbox import Link, Subscription
 from hub.jobs.queue import enqueue_once, mark, queue
 from hub.jobs.scheduler import sweep
 from hub.services.queue_server import ensure_queue_server, stop_queue_server
+from hub.sync.cycle import ask_for_run
+from hub.sync.merge import leave_hint
+from hub.sync.models import Connection, Run
 
 
 def forget_marks(hub):
     """Let the seconds pass after which what is queued may be queued again."""
     for key in hub.redis.scan_iter("hub:queued:*"):
         hub.redis.delete(key)
+
+
+def runs(hub):
+    with hub.read() as session:
+        return session.scalars(select(Run)).all()
 
 
 def numbers(remote):
@@ -127,3 +136,34 @@ def test_what_is_put_off_is_not_woken_before_it_is_due(hub, books, remote, invoi
     sweep(hub)
     assert "hub.jobs.slices.push" not in [job.func_name for job in queue(hub).jobs]
     assert not hub.redis.exists(mark("push", str(books)))
+
+
+def test_a_run_that_was_asked_for_while_the_connection_was_busy_is_made_afterwards(
+    hub, books, remote, invoice_for, work_off
+):
+    hub.redis.set(f"hub:slice:{books}:0", 1)  # the connection's only place is taken
+    hub.transact(lambda session: ask_for_run(session, books))
+    sweep(hub)
+    work_off(hub)
+    assert runs(hub) == []
+
+    hub.redis.delete(f"hub:slice:{books}:0")
+    sweep(hub)
+    work_off(hub)
+    assert [run.trigger for run in runs(hub)] == ["manual"]
+
+    sweep(hub)
+    work_off(hub)
+    assert len(runs(hub)) == 1
+
+
+def test_a_stream_that_is_switched_off_keeps_no_worker_busy(hub, books, remote, invoice_for, work_off):
+    invoice_for()
+    hub.transact(lambda session: leave_hint(session, books, "payments", "p1", "told"))
+    hub.transact(lambda session: session.execute(update(Subscription).values(pushes=False, pulls=False)) and None)
+    hub.transact(lambda session: session.execute(update(Connection).values(pulled_at=clock.now())) and None)
+    work_off(hub)
+
+    sweep(hub)
+
+    assert len(queue(hub)) == 0

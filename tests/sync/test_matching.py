@@ -10,6 +10,7 @@ from hub.core.outbox import Link
 from hub.sync.cycle import run_connection
 from hub.sync.matching import accept_all, open_cases, settle_case
 from hub.sync.models import RunItem
+from hub.sync.repairs import retry_links
 from tests.sync.fake_remote import Fake
 from tests.sync.test_push import make_due
 
@@ -24,6 +25,10 @@ def there(remote, *names):
 def client_link(hub):
     with hub.read() as session:
         return session.scalars(select(Link).where(Link.kind == "clients")).one()
+
+
+def client_label(hub):
+    return client_link(hub).label
 
 
 def cases(hub, books):
@@ -156,3 +161,12 @@ def test_one_over_there_is_adopted_by_one_of_ours_only(hub, books, remote, invoi
     with hub.read() as session:
         adopted = session.scalars(select(Link.remote_id).where(Link.kind == "clients", Link.remote_id == "old1")).all()
     assert adopted == ["old1"]
+
+
+def test_what_was_ignored_and_is_tried_again_is_asked_again(hub, books, remote, near):
+    settle(hub, books, "ignore")
+    hub.transact(lambda session: retry_links(session, [client_link(hub).id]) and None)
+
+    run_connection(hub, books)
+
+    assert [case.label for case in cases(hub, books)] == [client_label(hub)]

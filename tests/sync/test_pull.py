@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from hub.core import clock
 from hub.core.clients.models import Client
 from hub.core.clients.service import change_client, create_client
+from hub.core.errors import TemporaryFailure
 from hub.core.invoicing.service import get_invoice
-from hub.core.outbox import Link
+from hub.core.outbox import Link, Subscription
 from hub.core.payments.models import Payment
 from hub.sdk import Change, Page, Refused, RemoteRef
+from hub.sync.connections import open_connection
 from hub.sync.cycle import pull_slice, run_connection
 from hub.sync.matching import open_cases, settle_case
-from hub.sync.models import Run, StreamCursor
-from tests.sync.fake_remote import payment
+from hub.sync.merge import leave_hint
+from hub.sync.models import Connection, Hint, Run, StreamCursor
+from hub.sync.pull import pull_stream
+from hub.sync.runs import RunLog
+from tests.sync.fake_remote import Fake, payment
 
 
 def client_change(remote_id, name, **values):
@@ -25,6 +31,12 @@ def client_change(remote_id, name, **values):
 def show(remote, *changes, refused=()):
     """The remote shows one more page."""
     remote.pages.append(Page(changes, None, tuple(refused)))
+
+
+def pull_when_due(hub, connection_id, *, seconds=5):
+    """A slice of the worker, once the time between two readings has passed."""
+    hub.transact(lambda session: session.execute(update(Connection).values(pulled_at=None)) and None)
+    return pull_slice(hub, connection_id, seconds=seconds)
 
 
 def all_of(hub, model):
@@ -55,10 +67,10 @@ def test_the_cursor_is_saved_with_the_page_and_the_same_page_changes_nothing(hub
 
 def test_a_scheduled_look_that_finds_nothing_new_leaves_no_run(hub, firm, books, remote):
     show(remote, client_change("c7", "Globex"))
-    pull_slice(hub, books, seconds=5)
+    pull_when_due(hub, books)
     remote.pages.append(remote.pages[0])  # the lookback shows it once more
 
-    again = pull_slice(hub, books, seconds=5)
+    again = pull_when_due(hub, books)
 
     assert again.id is None
     with hub.read() as session:
@@ -67,10 +79,10 @@ def test_a_scheduled_look_that_finds_nothing_new_leaves_no_run(hub, firm, books,
 
 def test_what_was_known_is_counted_as_soon_as_there_is_news_beside_it(hub, firm, books, remote):
     show(remote, client_change("c7", "Globex"))
-    pull_slice(hub, books, seconds=5)
+    pull_when_due(hub, books)
     remote.pages += [remote.pages[0], Page((client_change("c8", "Hooli"),), None), remote.pages[0]]
 
-    run = pull_slice(hub, books, seconds=5)
+    run = pull_when_due(hub, books)
 
     assert (run.counts["created"], run.counts["unchanged"], run.counts["read"]) == (1, 2, 3)
 
@@ -281,3 +293,99 @@ def test_what_a_rule_refuses_is_rejected_once_a_run_and_looked_at_again_in_the_n
     assert (first.counts["rejected"], first.counts["read"]) == (1, 1)
     assert "Atlantis" in first.headline
     assert second.counts["created"] == second.counts["read"] == 1
+
+
+def test_a_value_that_breaks_stops_only_its_record(hub, invoice_for, books, remote):
+    invoice_for()
+    run_connection(hub, books, direction="push")
+    show(
+        remote,
+        payment("p1", client="c1", invoice="i1", amount="1,234.00"),  # no decimal of ours
+        payment("p2", client="c1", invoice="i1", amount="50.00"),
+    )
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert (run.counts["created"], run.counts["rejected"], run.counts["read"]) == (1, 1, 2)
+    assert [held.reference for held in all_of(hub, Payment)] == ["p2"]
+    assert next(cursor for cursor in all_of(hub, StreamCursor) if cursor.kind == "payments").cursor is not None
+    assert [hint.remote_id for hint in all_of(hub, Hint)] == ["p1"]
+
+
+def test_what_refers_to_a_stream_that_is_not_read_says_so_and_asks_for_nothing(hub, firm, books, remote):
+    hub.transact(
+        lambda session: (
+            session.execute(update(Subscription).where(Subscription.kind == "clients").values(pulls=False)) and None
+        )
+    )
+    show(remote, Change("payments", "p1", {"client_id": RemoteRef("clients", "c9"), "amount": "1.00"}, label="p1"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert (run.counts["rejected"], run.headline) == (
+        1,
+        "p1: It refers to clients c9, which this connection does not read.",
+    )
+    assert [(hint.kind, hint.remote_id, hint.due_at is None) for hint in all_of(hub, Hint)] == [
+        ("payments", "p1", False)
+    ]
+
+
+def test_hints_that_cannot_be_fetched_now_are_put_off(hub, firm, books, remote, monkeypatch):
+    def unreachable(connector, stream, remote_ids):
+        raise TemporaryFailure("It cannot be reached.")
+
+    hub.transact(lambda session: leave_hint(session, books, "clients", "c7", "told"))
+    monkeypatch.setattr(Fake, "fetch", unreachable)
+
+    pull_when_due(hub, books)
+
+    (hint,) = all_of(hub, Hint)
+    assert (hint.failures, hint.due_at > clock.now()) == (1, True)
+
+
+def test_between_two_readings_only_hints_are_worked(hub, firm, books, remote):
+    pull_when_due(hub, books)
+    show(remote, client_change("c7", "Globex"))
+    show(remote, client_change("c8", "Hooli"))
+    hub.transact(lambda session: leave_hint(session, books, "clients", "c8", "told"))
+    remote.calls.clear()
+
+    pull_slice(hub, books, seconds=5)
+
+    assert remote.calls == []  # the fake's fetch makes no note
+    assert [client.name for client in all_of(hub, Client)] == ["Hooli"]
+
+
+def test_a_slice_whose_time_is_up_goes_on_after_the_page_it_saved(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"))
+    show(remote, client_change("c8", "Hooli"))
+    opened = open_connection(hub, books)
+    run = RunLog(hub, opened, "pull", "schedule", "system", ["clients"])
+
+    pull_stream(hub, opened, opened.stream("clients"), run, until=0)
+    first = [client.name for client in all_of(hub, Client)]
+    pull_stream(hub, opened, opened.stream("clients"), run)
+
+    assert run.cut_short
+    assert first == ["Globex"]
+    assert [client.name for client in all_of(hub, Client)] == ["Globex", "Hooli"]
+
+
+def test_what_a_slice_had_no_time_for_is_due_at_once(hub, firm, books, remote):
+    pull_when_due(hub, books, seconds=-1)
+
+    with hub.read() as session:
+        assert session.scalar(select(Connection.pulled_at)) is None
+
+
+def test_a_scheduled_reading_that_fails_is_told_and_once_while_it_lasts(hub, firm, books, remote, monkeypatch):
+    def unreachable(connector, stream, cursor):
+        raise TemporaryFailure("It cannot be reached.")
+
+    monkeypatch.setattr(Fake, "pull", unreachable)
+
+    runs = [pull_when_due(hub, books) for _ in range(3)]
+
+    assert [run.status for run in runs] == ["failed"] * 3
+    assert [(run.status, run.headline) for run in all_of(hub, Run)] == [("failed", "It cannot be reached.")]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select, update
 
 from hub.core.clients.service import change_client
+from hub.core.errors import PermanentFailure, RuleBroken
 from hub.core.outbox import Link
 from hub.sync.cycle import run_connection
 from hub.sync.models import Attempt, RunItem
-from hub.sync.repairs import parked_links, retry_all
+from hub.sync.repairs import ignore_link, parked_links, retry_all
+from tests.sync.fake_remote import Fake
 
 
 def links(hub, kind):
@@ -237,3 +240,77 @@ def test_two_runs_at_once_send_each_record_once(hub, invoice_for, books, remote)
     assert remote.created("invoices") == 6
     assert remote.created("clients") == 6
     assert remote.created("services") == 1
+
+
+def test_a_record_mended_while_it_was_being_refused_is_sent_as_it_is_now(hub, invoice_for, books, remote, monkeypatch):
+    client_id = invoice_for("poison").client_id
+    push = Fake.push
+
+    def mended_meanwhile(connector, batch):
+        if any(item.body.get("name") == "poison" for item in batch.sendings):
+            hub.transact(lambda session: change_client(session, client_id, name="Acme Ltd") and None)
+        return push(connector, batch)
+
+    monkeypatch.setattr(Fake, "push", mended_meanwhile)
+    run_connection(hub, books)
+    make_due(hub)
+    run_connection(hub, books)
+
+    assert [held["name"] for held in remote.records["clients"].values()] == ["Acme Ltd"]
+    assert remote.created("invoices") == 1
+    with hub.read() as session:
+        assert parked_links(session) == []
+
+
+def test_a_connector_that_fails_to_look_holds_back_only_what_it_should_have_looked_for(
+    hub, invoice_for, books, remote, monkeypatch
+):
+    invoice_for("Acme Ltd")
+    monkeypatch.setattr(Fake, "find", lambda connector, stream, sendings: {}["bug"])
+
+    run = run_connection(hub, books)
+
+    (client,) = links(hub, "clients")
+    assert remote.created("services") == 1
+    assert (client.failures, client.lease_until) == (1, None)
+    assert "KeyError" in run.headline
+
+
+def test_a_record_the_connector_has_something_against_stops_no_other(hub, invoice_for, books, remote, monkeypatch):
+    bad, _ = invoice_for("Acme Ltd"), invoice_for("Globex")
+    needs = Fake.needs
+
+    def picky(connector, stream, record):
+        if stream == "invoices" and record.number == bad.number:
+            raise PermanentFailure("It has no client over there.", field="client")
+        return needs(connector, stream, record)
+
+    monkeypatch.setattr(Fake, "needs", picky)
+    run = run_connection(hub, books)
+
+    assert remote.created("invoices") == 1
+    with hub.read() as session:
+        (link,) = parked_links(session)
+        assert (link.parked, link.parked_field) == ("It has no client over there.", "client")
+    assert run.status == "partial"
+
+
+def test_a_child_of_a_parked_parent_is_counted_once(hub, invoice_for, books, remote):
+    remote.bad_names.add("Acme Ltd")
+    client_id = invoice_for("Acme Ltd").client_id
+    run_connection(hub, books)
+    invoice_for(client_id=client_id)
+
+    run = run_connection(hub, books)
+
+    assert (run.counts["read"], run.counts["rejected"]) == (1, 1)
+
+
+def test_a_send_that_has_no_answer_cannot_be_ignored(hub, invoice_for, books, remote):
+    invoice_for()
+    remote.faults = ["", "crash"]
+    run_connection(hub, books)
+    (client,) = links(hub, "clients")
+
+    with pytest.raises(RuleBroken, match="no answer yet"):
+        hub.transact(lambda session: ignore_link(session, client.id, "not wanted") and None)

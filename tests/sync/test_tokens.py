@@ -27,6 +27,11 @@ def stored(hub, connection_id):
         return hub.cipher.decrypt(get_connection(session, connection_id).tokens)
 
 
+def stored_settings(hub, connection_id):
+    with hub.read() as session:
+        return get_connection(session, connection_id).settings
+
+
 def expires(seconds):
     return (clock.now() + timedelta(seconds=seconds)).isoformat()
 
@@ -158,6 +163,18 @@ def test_a_renewal_that_ends_after_the_credentials_changed_is_not_kept(hub, book
 
     tokens.access_token(renew)
     assert stored(hub, books) == {}
+
+
+def test_a_token_that_was_rotated_while_another_setting_changed_is_kept(hub, books, tokens):
+    tokens.access_token(lambda known: {"access_token": "a1", "refresh_token": "r1", "expires_at": expires(0)})
+
+    def renew(known):
+        account = hub.cipher.decrypt(stored_settings(hub, books))["account"]
+        change_settings(hub, books, {"account": f"{account} "})
+        return {"access_token": "a2", "refresh_token": "r2"}
+
+    tokens.access_token(renew)
+    assert stored(hub, books) == {"access_token": "a2", "refresh_token": "r2"}
 
 
 def test_a_removed_connection_has_no_token(hub, books, tokens):

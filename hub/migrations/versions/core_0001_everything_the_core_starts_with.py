@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("findings", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("pulled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tokens", sa.Text(), nullable=True),
         sa.Column("token_version", sa.Integer(), nullable=False),
         sa.Column("token_lease_until", sa.DateTime(timezone=True), nullable=True),

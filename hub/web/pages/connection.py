@@ -32,7 +32,6 @@ from hub.web.connection_states import (
 from hub.web.current import current_user, reading
 from hub.web.display import ago, words
 from hub.web.pages.blueprint import pages
-from hub.web.queueing import is_queued
 from hub.web.session import render
 
 _LAST_RUNS = 5
@@ -47,7 +46,7 @@ def connection(name: str) -> ResponseReturnValue:
         found = connection_named(session, name)
         runs = last_runs(session, [found.id], each=_LAST_RUNS).get(found.id, ())
         context = {"streams": _streams(session, found), "history": _history(session, found.id)}
-    busy = any(run.status == RunStatus.RUNNING for run in runs) or is_queued("sync", found.id)
+    busy = any(run.status == RunStatus.RUNNING for run in runs) or found.asked_at is not None
     return render(
         "pages/connection.html",
         **context,

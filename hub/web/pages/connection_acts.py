@@ -15,7 +15,7 @@ from hub.sync.standing import not_yet_owed, standings, together
 from hub.web.connection_states import kind_title
 from hub.web.current import current_hub, current_user, reading, transact
 from hub.web.pages.blueprint import pages
-from hub.web.queueing import queue_work
+from hub.web.queueing import queue_run
 from hub.web.session import flash, redirect_to, render
 
 
@@ -25,7 +25,7 @@ def sync_connection(name: str) -> ResponseReturnValue:
     found = _named(name)
     if found.state not in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
         raise RuleBroken(f"{name} is not ready: resume it, or mend and test it first.", code="connection-not-ready")
-    queue_work("sync", found.id, done=f"A run of {name} is queued.")
+    queue_run(found.id, done=f"A run of {name} is queued.")
     return redirect_to("pages.connection", name=name)
 
 

@@ -22,7 +22,7 @@ from hub.web.connection_states import kind_title
 from hub.web.current import current_user, reading, transact
 from hub.web.listing import query_text
 from hub.web.pages.blueprint import pages
-from hub.web.queueing import queue_work
+from hub.web.queueing import queue_run
 from hub.web.session import flash, redirect_to, render
 
 _SHOWN = 50
@@ -93,7 +93,7 @@ def settle_match(name: str, case_id: UUID) -> ResponseReturnValue:
 def _carry_on(connection: Connection, text: str) -> None:
     """What is settled takes effect at once, unless the connection rests."""
     if connection.state in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
-        queue_work("sync", connection.id, done=text)
+        queue_run(connection.id, done=text)
     else:
         flash("good", f"{text} It takes effect when {connection.name} goes on.")
 
