@@ -60,17 +60,17 @@ def _write_entries(session: Session, context: UOWTransaction) -> None:
 
 def _changes(item: Any, action: str) -> dict[str, list[Any]]:
     secret: frozenset[str] = getattr(item, "__secret__", frozenset())
-    found: dict[str, list[Any]] = {}
-    for attribute in inspect(item).mapper.column_attrs:
+    state, found = inspect(item), dict[str, list[Any]]()
+    for attribute in state.mapper.column_attrs:
         name = attribute.key
-        if name in _LEFT_OUT:
+        if name in _LEFT_OUT or (action == "update" and name not in state.committed_state):
             continue
-        history = inspect(item).attrs[name].history
+        history = state.attrs[name].history
         value = getattr(item, name) if action == "create" else None
         if action == "create" and value is not None:
             found[name] = [None, MASKED if name in secret else freeze(value)]
-        elif action == "delete" and inspect(item).dict.get(name) is not None:
-            found[name] = [MASKED if name in secret else freeze(inspect(item).dict[name]), None]
+        elif action == "delete" and state.dict.get(name) is not None:
+            found[name] = [MASKED if name in secret else freeze(state.dict[name]), None]
         elif action == "update" and history.has_changes():
             old = history.deleted[0] if history.deleted else None
             new = history.added[0] if history.added else None

@@ -284,36 +284,37 @@ def upsert(session: Session, table: type[Base]) -> Insert:
 
 def record_event(session: Session, name: str, kind: str, ids: Sequence[UUID]) -> None:
     """Note that something happened to these records, and owe a notice to every plugin that listens."""
+    records = circumstances(session).kinds[kind].load(session, ids)
+    append_events(session, name, kind, [(record.id, record.revision, freeze(record)) for record in records])
+
+
+def append_events(session: Session, name: str, kind: str, happened: Sequence[tuple[UUID, int, dict[str, Any]]]) -> None:
+    """An event each for what happened, (record, revision, the tell hook's arguments as JSON), with its notices."""
     about = circumstances(session)
+    rows = [
+        {
+            "name": name,
+            "kind": kind,
+            "record_id": record_id,
+            "revision": revision,
+            "happened_at": clock.now(),
+            "actor": about.actor,
+            "payload": payload,
+        }
+        for record_id, revision, payload in happened
+    ]
     listeners = about.hooks.listeners(name) if about.hooks is not None else ()
-    for record in about.kinds[kind].load(session, ids):
-        append_event(session, name, kind, record.id, record.revision, freeze(record), listeners)
-
-
-def append_event(
-    session: Session,
-    name: str,
-    kind: str,
-    record_id: UUID,
-    revision: int,
-    payload: dict[str, Any],
-    listeners: Iterable[str],
-) -> None:
-    """One event with its notices; payload holds the tell hook's arguments as JSON."""
-    sequence = session.scalar(
-        insert(Event)
-        .values(
-            name=name,
-            kind=kind,
-            record_id=record_id,
-            revision=revision,
-            happened_at=clock.now(),
-            actor=circumstances(session).actor,
-            payload=payload,
-        )
-        .returning(Event.sequence)
+    if not rows:
+        return
+    if not listeners:
+        session.execute(insert(Event), rows)
+        return
+    sequences = session.scalars(insert(Event).returning(Event.sequence, sort_by_parameter_order=True), rows)
+    session.add_all(
+        Notice(event_sequence=sequence, subscriber=listener, record_id=row["record_id"])
+        for sequence, row in zip(sequences.all(), rows, strict=True)
+        for listener in listeners
     )
-    session.add_all(Notice(event_sequence=sequence, subscriber=name, record_id=record_id) for name in listeners)
 
 
 def record_lineage(
@@ -344,12 +345,10 @@ def record_lineage(
             remote_id=remote_id,
         )
     )
-    hooks = circumstances(session).hooks
     payload = {
         "origin_kind": origin_kind,
         "origin_id": str(origin_id),
         "kind": kind,
         "record_id": str(record_id),
     }
-    listeners = hooks.listeners("lineage_recorded") if hooks is not None else ()
-    append_event(session, "lineage_recorded", kind, record_id, 0, payload, listeners)
+    append_events(session, "lineage_recorded", kind, [(record_id, 0, payload)])
