@@ -15,7 +15,8 @@ from hub.web.current import current_hub
 class NavigationEntry:
     """One entry. endpoint: of the page it leads to. group: the heading it stands under. icon: of the Tabler set.
 
-    key: the letter that leads there after g. position: its place within the group.
+    key: the letter that leads there after g. position: its place within the group. of_person: only for users who are
+    one of the firm's people.
     """
 
     label: str
@@ -25,6 +26,7 @@ class NavigationEntry:
     group: str = ""
     position: int = 100
     key: str = ""
+    of_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ _GROUPS: Final = ("", WORK, MONEY, SYSTEMS, SETTINGS)
 
 _CORE: Final = (
     NavigationEntry("Home", "pages.home", "home", "*", position=1),
-    NavigationEntry("My week", "pages.week", "calendar-week", "time.own", WORK, 10, "w"),
+    NavigationEntry("My week", "pages.week", "calendar-week", "time.own", WORK, 10, "w", of_person=True),
     NavigationEntry("Approvals", "pages.approvals", "checklist", "time.approve", WORK, 20, "a"),
     NavigationEntry("Clients", "pages.clients", "building", "clients.read", WORK, 30, "c"),
     NavigationEntry("Projects", "pages.projects", "briefcase", "projects.read", WORK, 40, "p"),
@@ -70,7 +72,9 @@ def entries_of(user: CurrentUser) -> list[NavigationEntry]:
     allowed = [
         entry
         for entry in (*_CORE, *contributed)
-        if entry.endpoint in current_app.view_functions and (entry.permission == "*" or user.may(entry.permission))
+        if entry.endpoint in current_app.view_functions
+        and (entry.permission == "*" or user.may(entry.permission))
+        and (user.person_id is not None or not entry.of_person)
     ]
     return sorted(allowed, key=lambda entry: (entry.position, entry.label))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from hub.access.models import User
 from hub.core.timesheets.service import approve_time, reject_time
 from tests.web.pages.visitor import Visitor
 from tests.web.pages.work import MONDAY, WEEK, cell, enter, entries, make_project
@@ -160,3 +162,13 @@ def test_days_of_other_weeks_and_unknown_fields_are_left_alone(consultant, hub, 
     send(consultant, **{cell(project, "Advice", MONDAY + timedelta(days=7)): "8", "seconds.x.y.z": "8"})
 
     assert entries(hub) == []
+
+
+@pytest.mark.parametrize("is_person", [True, False])
+def test_only_who_is_one_of_the_firms_people_is_led_to_a_week(app, hub, users, is_person):
+    person_id = None if not is_person else User.person_id
+    hub.transact(lambda session: session.execute(update(User).values(person_id=person_id)) and None)
+
+    page = Visitor(app, hub, users["admin"]).get("/clients")
+
+    assert ('href="/time"' in page.text) is is_person
