@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hub.sdk import Outcome, Sending, Status, Values
 from plugins.crm_salesforce.client import Row, SalesforceClient
+from plugins.crm_salesforce.countries import country_code
 from plugins.crm_salesforce.facts import KEY_FIELD, Facts
 from plugins.crm_salesforce.mapping import domain, key_of
 from plugins.crm_salesforce.results import outcome_of
@@ -28,6 +29,11 @@ class Wanted:
     @property
     def domain(self) -> str:
         return domain(self.values.get("Website", ""))
+
+    @property
+    def customer(self) -> tuple[str, str, str]:
+        """What tells one new customer from another."""
+        return self.name, self.domain, _country(self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,9 @@ def _wanted(sending: Sending) -> Wanted:
 
 def _candidates(client: SalesforceClient, facts: Facts, wanted: Sequence[Wanted]) -> list[Row]:
     fields = ["Id", "Name"]
-    fields += [name for name in ("Website", "BillingCountry", KEY_FIELD) if facts.has("Account", name)]
+    fields += [
+        name for name in ("Website", "BillingCountry", "BillingCountryCode", KEY_FIELD) if facts.has("Account", name)
+    ]
     conditions = [
         escaped("Name IN {}", names) for names in in_pieces(sorted({str(each.values["Name"]) for each in wanted}))
     ]
@@ -87,16 +95,26 @@ def _matches(wanted: Wanted, known: Sequence[Row]) -> list[Row]:
     by_key = [row for row in known if wanted.key and row.get(KEY_FIELD) == wanted.key]
     by_domain = [row for row in known if wanted.domain and domain(row.get("Website") or "") == wanted.domain]
     by_name = [row for row in known if " ".join(row["Name"].split()).casefold() == wanted.name]
+    by_name = [row for row in by_name if not _is_another(wanted, row)]
     if by_key or not by_name:
         return by_key or by_domain
-    for sign in (
-        by_domain,
-        [row for row in by_name if row.get("BillingCountry") == wanted.values.get("BillingCountry")],
-    ):
+    same_country = [row for row in by_name if _country(row) and _country(row) == _country(wanted.values)]
+    for sign in (by_domain, same_country):
         both = [row for row in by_name if row in sign]
         if len(by_name) > 1 and len(both) == 1:
             return both
     return by_name
+
+
+def _is_another(wanted: Wanted, row: Row) -> bool:
+    """Whether an account of the same name is certainly another customer's: its web domain or its country differs."""
+    pairs = ((wanted.domain, domain(row.get("Website") or "")), (_country(wanted.values), _country(row)))
+    return any(ours and theirs and ours != theirs for ours, theirs in pairs)
+
+
+def _country(values: Mapping[str, object]) -> str:
+    """The code of the country, which orgs write as a code or as a name; empty when it is not known."""
+    return str(values.get("BillingCountryCode") or "") or country_code(str(values.get("BillingCountry") or "")) or ""
 
 
 def _ambiguous(wanted: Wanted, matches: Sequence[Row]) -> Outcome:
@@ -113,8 +131,8 @@ def _ambiguous(wanted: Wanted, matches: Sequence[Row]) -> Outcome:
 def _create(
     client: SalesforceClient, facts: Facts, missing: Sequence[Wanted]
 ) -> tuple[dict[str, str], dict[str, Outcome]]:
-    """One new account for each name; deals of the same new customer share it."""
-    firsts = list({each.name: each for each in reversed(missing)}.values())
+    """One new account for each new customer; its deals share it."""
+    firsts = list({each.customer: each for each in reversed(missing)}.values())
     if not firsts:
         return {}, {}
     rows = [{"attributes": {"type": "Account"}, **each.values} for each in firsts]
@@ -123,10 +141,10 @@ def _create(
         results = client.upsert_rows("Account", KEY_FIELD, keyed)
     else:
         results = client.create_rows(rows)
-    by_name = {each.name: result for each, result in zip(firsts, results, strict=True)}
-    ids = {each.ref: by_name[each.name]["id"] for each in missing if by_name[each.name].get("success")}
+    of = {each.customer: result for each, result in zip(firsts, results, strict=True)}
+    ids = {each.ref: of[each.customer]["id"] for each in missing if of[each.customer].get("success")}
     refused = {
-        each.ref: outcome_of(each.ref, by_name[each.name], created=True, what="the account")
+        each.ref: outcome_of(each.ref, of[each.customer], created=True, what="the account")
         for each in missing
         if each.ref not in ids
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -271,14 +272,25 @@ def _entered(step: int, form: MultiDict[str, str]) -> dict[str, Any]:
     }
 
 
+_PLAIN = re.compile(r"\d+([.,]\d{1,2})?|\d{4,}\.\d{3,}")
+_POINT_FOR_DECIMALS = re.compile(r"\d{1,3}([, ])\d{3}(\1\d{3})*(\.\d{1,3})?")
+_COMMA_FOR_DECIMALS = re.compile(r"\d{1,3}([. ])\d{3}(\1\d{3})*,\d{1,2}")
+
+
 def _amount(text: str) -> Decimal | None:
-    plain = text.strip().replace(" ", "").replace(",", "")
-    try:
-        return Decimal(plain) if plain else None
-    except InvalidOperation:
-        raise RuleBroken(
-            f"“{text}” is not an amount.", fields={"amount": f"“{text}” is not an amount. Write it like 25000.00."}
-        ) from None
+    """The amount that was meant; refused where a mark could as well part thousands as decimals."""
+    written = text.strip().replace("\N{NO-BREAK SPACE}", " ")
+    if not written:
+        return None
+    if _PLAIN.fullmatch(written):
+        return Decimal(written.replace(",", "."))
+    if _POINT_FOR_DECIMALS.fullmatch(written):
+        return Decimal(written.replace(",", "").replace(" ", ""))
+    if _COMMA_FOR_DECIMALS.fullmatch(written):
+        return Decimal(written.replace(".", "").replace(" ", "").replace(",", "."))
+    raise RuleBroken(
+        f"“{text}” is not an amount.", fields={"amount": f"“{text}” is not an amount. Write it like 25000.00."}
+    )
 
 
 def _day(text: str) -> date | None:

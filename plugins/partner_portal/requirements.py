@@ -15,7 +15,14 @@ from typing import Any, Final
 from babel import Locale
 
 from hub.sdk import RuleBroken, currency_code, exponent
-from plugins.partner_portal.normalisation import normalised_tax_id, registrable_domain, tax_scheme
+from plugins.partner_portal.normalisation import (
+    folded,
+    normalised_name,
+    normalised_postcode,
+    normalised_tax_id,
+    registrable_domain,
+    tax_scheme,
+)
 
 Values = Mapping[str, Any]
 Check = Callable[[Any], str]
@@ -115,6 +122,18 @@ def _length(least: int, most: int) -> Check:
     return check
 
 
+def _postcode_fault(value: str) -> str:
+    if not normalised_postcode(value):
+        return f"“{value}” is no postcode. Write it with its letters and digits."
+    return _length(1, 20)(value)
+
+
+def _name_fault(value: str) -> str:
+    if not normalised_name(value):
+        return f"“{value}” is no name. Write the customer's name with its letters."
+    return _length(2, 200)(value)
+
+
 def _one_of(options: tuple[str, ...]) -> Check:
     def check(value: str) -> str:
         return "" if value in options else f"“{value}” is not possible. Use one of: {', '.join(options)}."
@@ -206,7 +225,7 @@ def _place_missing(values: Values) -> str:
     country = values.get("customer_country") or ""
     if country not in WITHOUT_POSTCODE:
         return "Give the customer's postcode."
-    return "" if _is_said(values.get("customer_city")) else f"{country} has no postcodes: give the customer's city."
+    return "" if folded(values.get("customer_city") or "") else f"{country} has no postcodes: give the customer's city."
 
 
 def _help_missing(values: Values) -> str:
@@ -231,13 +250,13 @@ def _close_fault(value: date | None, today: date) -> str:
 _CHECKS: Final[dict[str, Check]] = {
     "external_id": _length(1, 100),
     "title": _length(3, 255),
-    "customer_name": _length(2, 200),
+    "customer_name": _name_fault,
     "customer_website": _website_fault,
     "no_website_reason": _length(3, 200),
     "customer_country": _country_fault,
     "customer_region": _length(1, 100),
     "customer_city": _length(1, 100),
-    "customer_postcode": _length(1, 20),
+    "customer_postcode": _postcode_fault,
     "customer_street": _length(1, 200),
     "customer_tax_id": _length(2, 40),
     "customer_duns": _duns_fault,

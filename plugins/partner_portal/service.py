@@ -246,6 +246,11 @@ def _take_claims(session: Session, deal: Deal, *, today: date) -> None:
     wanted = sorted(
         {(f"{key.kind}|{key.value}", family) for key in keys_of(deal.customer()) for family in deal.products}
     )
+    if not wanted:
+        raise RuleBroken(
+            f"{deal.label} cannot be approved: nothing in it tells its customer or its product from others. "
+            "Ask for the website, the tax id or the postcode.",
+        )
     keys = {key for key, _ in wanted}
     session.execute(delete(Claim).where(Claim.customer_key.in_(keys), Claim.protected_until < today))
     deal.claims = [

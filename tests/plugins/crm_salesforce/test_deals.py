@@ -40,7 +40,7 @@ def test_a_deal_becomes_an_open_opportunity_of_a_new_account(stand_in, hub_id_fi
 @pytest.mark.parametrize(
     ("deal", "account"),
     [
-        (Deal(customer_name="fjord LOGISTICS", customer_website=""), "Fjord Logistics"),
+        (Deal(customer_name="fjord LOGISTICS", customer_website="", customer_country="US"), "Fjord Logistics"),
         (Deal(customer_name="Fjord", customer_website="http://fjordlogistics.example/about"), "Fjord Logistics"),
         (Deal(customer_name="O'Brien & \\Sons", customer_website=""), "O'Brien & \\Sons"),
     ],
@@ -68,6 +68,34 @@ def test_of_two_accounts_with_one_name_the_website_decides(stand_in):
     outcome = push(connect(server), Deal(customer_name="Twin", customer_website="https://other.example"))["1"]
     account_id = row(Caller(server), outcome.remote_id)["AccountId"]
     assert Caller(server)("GET", f"/sobjects/Account/{account_id}").json()["Website"] == "other.example"
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"Website": "acme.example", "BillingCountry": "Germany"},
+        {"Website": "acme.example"},
+        {"BillingCountry": "Germany"},
+    ],
+)
+def test_an_account_of_the_same_name_elsewhere_is_another_customer(stand_in, theirs):
+    server = stand_in(seed={"Account": [{"Name": "Acme", **theirs}]})  # the deal's customer is in the United Kingdom
+    push(connect(server), Deal(customer_name="Acme", customer_website="https://acme-uk.example"))
+    assert len(server.sandbox.effects("create", "Account", actor="api")) == 1
+
+
+def test_the_website_finds_the_account_though_another_has_the_name(stand_in):
+    accounts = [{"Name": "Acme", "Website": "acme.example"}, {"Name": "Acme (UK)", "Website": "acme-uk.example"}]
+    server = stand_in(seed={"Account": accounts})
+    outcome = push(connect(server), Deal(customer_name="Acme", customer_website="https://acme-uk.example"))["1"]
+    account_id = row(Caller(server), outcome.remote_id)["AccountId"]
+    assert Caller(server)("GET", f"/sobjects/Account/{account_id}").json()["Name"] == "Acme (UK)"
+
+
+def test_two_new_customers_of_one_name_get_an_account_each(stand_in):
+    server = stand_in(seed="empty")
+    push(connect(server), Deal(customer_website="https://a.example"), Deal(customer_website="https://b.example"))
+    assert len(server.sandbox.effects("create", "Account")) == 2
 
 
 def test_two_deals_of_one_new_customer_share_its_account(stand_in):

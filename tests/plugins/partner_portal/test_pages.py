@@ -1,14 +1,16 @@
 """The pages, without JavaScript: every form posts, every answer is a whole page."""
 
 import re
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
 
+from hub.sdk import RuleBroken
 from hub.sdk.tables import Link
 from plugins.partner_portal import service
 from plugins.partner_portal.models import Deal
-from plugins.partner_portal.pages import pages
+from plugins.partner_portal.pages import _amount, pages
 from plugins.partner_portal.rules import Role, State, allowed_actions
 
 CUSTOMER = {
@@ -58,6 +60,31 @@ def test_a_wrong_value_is_shown_beside_its_field_and_what_was_typed_stays(browse
     assert 'id="customer_website-error"' in refused.text
     assert 'value="http://acme.de"' in refused.text
     assert 'value="Acme GmbH"' in refused.text
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("25000", "25000"),
+        ("25000.5", "25000.5"),
+        ("25000,50", "25000.50"),
+        ("12,5", "12.5"),
+        ("25,000.00", "25000.00"),
+        ("1,250,000", "1250000"),
+        ("25.000,00", "25000.00"),
+        ("25 000,00", "25000.00"),
+        ("1500.125", "1500.125"),
+        ("", None),
+    ],
+)
+def test_an_amount_is_read_as_it_was_meant(typed, meant):
+    assert _amount(typed) == (None if meant is None else Decimal(meant))
+
+
+@pytest.mark.parametrize("typed", ["25.000", "1,25,000", "25,0000", "25.000.00", "1e5", "-5", "NaN", "25,000,00"])
+def test_an_amount_that_may_mean_two_things_is_refused(typed):
+    with pytest.raises(RuleBroken, match="is not an amount"):
+        _amount(typed)
 
 
 @pytest.mark.parametrize(

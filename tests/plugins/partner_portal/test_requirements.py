@@ -76,6 +76,8 @@ WRONG = [
     ("customer_country", "EU"),
     ("customer_country", "XK"),
     ("customer_postcode", "1" * 21),
+    ("customer_postcode", "-"),
+    ("customer_name", "---"),
     ("customer_tax_id", "DE136695978"),
     ("customer_duns", "12345678"),
     ("customer_duns", "12345678a"),

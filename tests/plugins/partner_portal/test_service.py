@@ -103,6 +103,17 @@ def test_another_product_of_the_same_customer_can_be_approved(story):
     assert story.look(second) == "approved"
 
 
+def test_nothing_is_approved_that_no_claim_could_hold(story):
+    deal_id = story.submitted(story.north)
+    empty = dict.fromkeys(
+        ("match_name", "match_domain", "match_tax_id", "match_duns", "match_postcode", "match_city"), ""
+    )
+    story.hub.transact(lambda session: session.execute(update(Deal).where(Deal.id == deal_id).values(**empty)) and None)
+    with pytest.raises(RuleBroken, match="nothing in it tells its customer"):
+        story.act(service.approve_deal, deal_id)
+    assert story.look(deal_id, lambda deal: (deal.state, deal.claims)) == ("submitted", [])
+
+
 def test_the_database_itself_refuses_a_second_claim(story, today):
     """The check sees nothing here, as when two approvals run at once: only the claim of the other one stands."""
     blind = story.submitted(story.north, **DIFFERENT)
