@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,13 +147,23 @@ def no_sideways_scroll():
     return check
 
 
+def in_one_piece(app):
+    """The application, its answers read at once: this server leaves a file open when the browser hangs up on it."""
+
+    def answer(environ, start_response):
+        with closing(app(environ, start_response)) as body:
+            return [b"".join(body)]
+
+    return answer
+
+
 @pytest.fixture(scope="session")
 def serve():
     """Serve WSGI applications on loopback: serve(app) gives the address."""
     servers = []
 
     def serve(app):
-        server = make_server("127.0.0.1", 0, app, threaded=True)
+        server = make_server("127.0.0.1", 0, in_one_piece(app), threaded=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         servers.append((server, thread))
