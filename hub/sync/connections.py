@@ -10,16 +10,16 @@ from uuid import UUID
 
 import structlog
 from marshmallow import Schema, ValidationError
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from hub.core import audit, clock
 from hub.core.database import uuid7
 from hub.core.errors import ConfigurationFailure, NotFound, RuleBroken
-from hub.core.outbox import Subscription
+from hub.core.outbox import Link, Subscription
 from hub.http import HttpClient
 from hub.sync.connector import CheckResult, ConnectionContext, Connector, Stream
-from hub.sync.models import Connection, ConnectionState
+from hub.sync.models import Connection, ConnectionState, FormerConnection
 from hub.sync.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def add_connection(
 ) -> Connection:
     """A new connection, once its settings are valid and its test succeeds. Its streams become owed what exists.
 
+    To an account that was connected before, it takes up the links of then: nothing is created there a second time.
     paused: nothing is read or written before it is resumed, so that its streams can be chosen first. Raises RuleBroken
     (settings, name, or account taken), ConnectorError when the test fails.
     """
@@ -95,7 +96,7 @@ def add_connection(
         plugin=plugin,
         connector=connector,
         settings=hub.cipher.encrypt(dict(settings)),
-        state=_first_state(read_only=read_only, paused=paused),
+        state=ConnectionState.PAUSED,
         writes=not read_only,
         facts={},
         tokens=None,
@@ -119,6 +120,7 @@ def add_connection(
         )
 
     # The row is there first, because a rotated token of the test must not be lost; a failed test takes it out again.
+    # It rests until the test has said which account it is.
     hub.transact(work, actor=actor)
     del loaded
     try:
@@ -126,8 +128,13 @@ def add_connection(
     except Exception:
         remove_connection(hub, connection.id, actor=actor)
         raise
-    with hub.read() as session:
-        return session.get_one(Connection, connection.id)
+
+    def begin(session: Session) -> Connection:
+        begun = connection_named(session, name)
+        begun.state = _first_state(read_only=read_only, paused=paused)
+        return begun
+
+    return hub.transact(begin, actor=actor)
 
 
 def _first_state(*, read_only: bool, paused: bool) -> ConnectionState:
@@ -160,6 +167,8 @@ def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") ->
                 f"{connection.account_name}. Add a new connection for it.",
                 code="other-account",
             )
+        if connection.account_id is None:
+            _take_up(session, connection, result.account_id)
         connection.account_id, connection.account_name = result.account_id, result.account_name
         connection.environment, connection.facts = result.environment, result.facts
         connection.findings = [
@@ -173,6 +182,30 @@ def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") ->
 
     hub.transact(work, actor=actor)
     return result
+
+
+def _take_up(session: Session, connection: Connection, account_id: str) -> None:
+    """Give a new connection the id of the removed one to the same account, and with it the links, cursors and hints.
+
+    What changed here meanwhile was owed to nobody, so everything linked is owed; what is the same is not sent.
+    """
+    former = session.scalar(
+        select(FormerConnection).where(
+            FormerConnection.connector == connection.connector, FormerConnection.account_id == account_id
+        )
+    )
+    if former is None:
+        return
+    started, connection.id = connection.id, former.id
+    session.flush()
+    for statement in (
+        delete(Link).where(Link.connection_id == started),  # owed since it was made; the scan finds them again
+        update(Subscription).where(Subscription.connection_id == started).values(connection_id=former.id),
+        update(Link).where(Link.connection_id == former.id).values(wanted=Link.wanted + 1),
+    ):
+        session.execute(statement.execution_options(synchronize_session=False))
+    audit.note(session, "take-up", "connection", former.id, name=[former.name, connection.name])
+    session.delete(former)
 
 
 def hold(hub: Hub, connection_id: UUID, reason: str) -> None:
@@ -226,13 +259,22 @@ def set_state(session: Session, connection_id: UUID, state: ConnectionState) -> 
 
 
 def remove_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") -> None:
-    """Forget credentials and streams. Links and history stay, so that a later connection creates no duplicates."""
+    """Forget credentials and streams. Links and history stay, for when the same account is connected again."""
 
     def work(session: Session) -> None:
         connection = get_connection(session, connection_id)
         for subscription in session.scalars(select(Subscription).where(Subscription.connection_id == connection_id)):
             session.delete(subscription)
         audit.note(session, "remove", "connection", connection_id, name=connection.name)
+        if connection.account_id is not None:
+            session.add(
+                FormerConnection(
+                    id=connection.id,
+                    connector=connection.connector,
+                    account_id=connection.account_id,
+                    name=connection.name,
+                )
+            )
         session.delete(connection)
 
     hub.transact(work, actor=actor)

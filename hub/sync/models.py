@@ -58,6 +58,21 @@ class Connection(Identified, Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
+class FormerConnection(Identified, Base):
+    """A removed connection, whose links, cursors and history stand under its id still.
+
+    When the same account is connected again the new connection gets this id, and so takes all of that up.
+    """
+
+    __tablename__ = "former_connection"
+    __table_args__ = (UniqueConstraint("connector", "account_id"),)
+
+    connector: Mapped[str]
+    account_id: Mapped[str]
+    name: Mapped[str]
+    removed_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
 class Batch(Identified, Base):
     """The sendings of one call, kept as they went. key: the same for a repeat. answered_at: None while unknown."""
 

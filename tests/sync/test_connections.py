@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from hub.core.audit import AuditEntry
+from hub.core.clients.service import change_client
 from hub.core.errors import ConfigurationFailure, NotFound, RuleBroken, TemporaryFailure
 from hub.core.outbox import Subscription
 from hub.sync.connections import (
@@ -20,6 +21,7 @@ from hub.sync.connections import (
     remove_connection,
     set_state,
 )
+from hub.sync.cycle import run_connection
 from hub.sync.models import Connection, ConnectionState
 from hub.sync.tokens import Tokens
 from tests.sync.fake_remote import REMOTES, Fake, Remote
@@ -115,6 +117,54 @@ def test_credentials_of_another_account_are_refused(hub, account, second):
 def test_a_removed_connection_frees_its_account_and_its_name(hub, account):
     remove_connection(hub, add(hub, account).id)
     assert add(hub, account).account_id == account
+
+
+def test_an_account_that_is_connected_again_gets_nothing_a_second_time(hub, account, remote, invoice_for):
+    invoice = invoice_for("Acme Ltd")
+    first = add(hub, account).id
+    run_connection(hub, first)
+    sent = list(remote.ledger)
+    remove_connection(hub, first)
+    hub.transact(lambda session: change_client(session, invoice.client_id, name="Acme Limited"))
+    invoice_for("Umbrella")
+
+    run = run_connection(hub, add(hub, account, name="the books").id)
+
+    assert run.status == "success", run.headline
+    assert remote.ledger[len(sent) :] == [  # what changed and what came since it was removed, and nothing else
+        ("update", "clients", "c1"),
+        ("create", "clients", "c2"),
+        ("create", "invoices", "i2"),
+    ]
+    assert remote.records["clients"]["c1"]["name"] == "Acme Limited"
+
+
+def test_what_is_announced_while_a_connection_is_tested_is_owed_once(hub, account, remote, invoice_for, monkeypatch):
+    remove_connection(hub, add(hub, account).id)
+    check, issued = Fake.check, []
+
+    def check_while_an_invoice_is_issued(self):
+        issued.append(invoice_for("Acme Ltd"))
+        return check(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fake, "check", check_while_an_invoice_is_issued)
+        books = add(hub, account).id
+
+    assert run_connection(hub, books).status == "success"
+    assert [held["number"] for held in remote.records["invoices"].values()] == [issued[0].number]
+
+
+def test_a_new_connection_rests_until_its_test_has_said_which_account_it_is(hub, account, monkeypatch):
+    seen, check = [], Fake.check
+
+    def check_looking(self):
+        with hub.read() as session:
+            seen.append(connection_named(session, "books").state)
+        return check(self)
+
+    monkeypatch.setattr(Fake, "check", check_looking)
+    assert (add(hub, account).state, seen) == ("active", ["paused"])
 
 
 def test_wrong_credentials_hold_a_connection_until_a_test_succeeds(hub, account, monkeypatch):

@@ -172,6 +172,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_idempotency_record_created_at", "idempotency_record", ["created_at"], unique=False)
     op.create_table(
+        "former_connection",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("connector", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_former_connection")),
+        sa.UniqueConstraint("connector", "account_id", name=op.f("uq_former_connection_connector_account_id")),
+    )
+    op.create_table(
         "import_batch",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
@@ -877,6 +887,7 @@ def downgrade() -> None:
     op.drop_table("lineage")
     op.drop_table("lease")
     op.drop_table("import_batch")
+    op.drop_table("former_connection")
     op.drop_index("ix_idempotency_record_created_at", table_name="idempotency_record")
     op.drop_table("idempotency_record")
     op.drop_table("hint")
