@@ -16,7 +16,7 @@ from hub.cli.output import json_option, print_record, print_rows
 from hub.cli.session import ACTOR, pass_hub
 from hub.core.outbox import Link
 from hub.sync.models import Connection
-from hub.sync.repairs import relink, unlink
+from hub.sync.repairs import relink, settle_conflict, unlink
 
 
 @click.group()
@@ -71,6 +71,23 @@ def relink_command(hub: Hub, link_id: UUID, remote_id: str, as_json: bool) -> No
     print_record(changed, as_json=as_json, sentence=f"“{changed['label']}” is {remote_id} there.")
 
 
+@link.command("settle")
+@click.argument("link_id", type=click.UUID, metavar="ID")
+@click.option("--keep", required=True, type=click.Choice(["hub", "remote"]), help="Whose values hold.")
+@json_option
+@pass_hub
+def settle_command(hub: Hub, link_id: UUID, keep: str, as_json: bool) -> None:
+    """Decide on fields that both sides changed: keep what the hub says, or take what the other system says."""
+
+    def work(session: Session) -> dict[str, Any]:
+        settled = settle_conflict(session, link_id, keep)
+        return {"id": settled.id, "label": settled.label, "kept": keep}
+
+    whose = "what the hub says" if keep == "hub" else "what the other system says"
+    settled = hub.transact(work, actor=ACTOR)
+    print_record(settled, as_json=as_json, sentence=f"“{settled['label']}”: {whose} holds.")
+
+
 def connection_names(session: Session) -> dict[UUID, str]:
     """The names of all connections by id."""
     return {row.id: row.name for row in session.execute(select(Connection.id, Connection.name))}
@@ -86,4 +103,5 @@ def link_values(one: Link, connections: Mapping[UUID, str]) -> dict[str, Any]:
         "waiting": one.waiting_for is not None,
         "held": one.held,
         "findings": one.findings,
+        "undecided": one.undecided,
     }

@@ -59,7 +59,9 @@ class Link(Identified, Base):
     """One record and one connection: what it is called there, what each side last showed, what is owed.
 
     part: which of several things the record is there (a client billed in two currencies is two customers), usually
-    empty. sent: per vendor field, what we last sent; seen: per hub field, what they last showed. wanted and done are
+    empty. sent: per vendor field, what we last sent; seen: per hub field, what they last showed; agreed: per hub field,
+    what our record said when both last were the same. undecided: per hub field, both values a person has to choose
+    from. delivered_at: when the last answer to a send was settled, by the database's clock. wanted and done are
     counters. key_number grows after each definite answer, so that only a repeat has the same key. held: kept back by
     a plan or a match that a person has to settle. attempt_id: a send that has no answer yet.
     """
@@ -81,6 +83,9 @@ class Link(Identified, Base):
     label: Mapped[str] = mapped_column(default="", server_default="")
     sent: Mapped[dict[str, Any] | None]
     seen: Mapped[dict[str, Any] | None]
+    agreed: Mapped[dict[str, Any] | None]
+    undecided: Mapped[dict[str, Any] | None]
+    delivered_at: Mapped[datetime | None]
     wanted: Mapped[int] = mapped_column(default=0, server_default="0")
     done: Mapped[int] = mapped_column(default=0, server_default="0")
     revision: Mapped[int | None]

@@ -40,6 +40,7 @@ from hub.core.records import (
 )
 from hub.http import HttpClient, failure_for
 from hub.sync.connector import (
+    Authority,
     Batch,
     Change,
     CheckResult,
@@ -72,6 +73,7 @@ __all__ = [
     "AccessDenied",
     "Address",
     "AllocationRecord",
+    "Authority",
     "Batch",
     "Change",
     "CheckResult",

@@ -30,6 +30,19 @@ Cursor = dict[str, Any]
 # What is declared -----------------------------------------------------------------------------------------------------
 
 
+class Authority(StrEnum):
+    """Whose value of a field wins when both sides changed it.
+
+    hub: ours, and what they change of it goes back to them. remote: theirs. newest: the later of the two changes
+    (theirs where they do not say when). manual: a person's; until then neither side is written.
+    """
+
+    HUB = "hub"
+    REMOTE = "remote"
+    NEWEST = "newest"
+    MANUAL = "manual"
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """One kind of record, in one direction or both.
@@ -40,8 +53,8 @@ class Stream:
     on_demand: a record is created there only when another one needs it (a client with its first invoice), unless the
     connection's conditions say otherwise. find_first: ask `find` before a create, because names are taken there once
     (clients, services); a document with a number of ours is only looked for after a lost answer. lookback_s: how far
-    an incremental pull reads back before its cursor. authority: per field of the hub, whose value wins when both
-    sides changed it, "hub" or "remote" ("*" for all others; default remote). Parents are declared before children.
+    an incremental pull reads back before its cursor. authority: per field of the hub an Authority ("*" for all others;
+    default remote). Parents are declared before children.
     """
 
     kind: str
@@ -57,6 +70,16 @@ class Stream:
     lookback_s: int = 300
     authority: Mapping[str, str] = field(default_factory=dict)
     conditions: type[Schema] | None = None
+
+    def __post_init__(self) -> None:
+        for name, rule in self.authority.items():
+            if rule not in list(Authority):
+                known = ", ".join(Authority)
+                raise ValueError(f"stream {self.kind}: the authority of {name} is {rule!r}; use one of {known}")
+
+    def rule(self, name: str) -> str:
+        """Whose value of a field wins."""
+        return self.authority.get(name, self.authority.get("*", Authority.REMOTE))
 
 
 @dataclass(frozen=True, slots=True)

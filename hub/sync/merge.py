@@ -1,185 +1,146 @@
-"""What another system showed, merged into the hub: which of our records is it, what changed on which side, who wins.
-
-Each side's changes are found against its own base: theirs against what they last showed (`seen`), ours against the same
-values, because that is what both agreed on. A field that only one side changed never conflicts.
-"""
+"""What another system showed, merged into the hub: which of our records is it, what changed on which side, who wins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.clock import database_now
 from hub.core.database import circumstances, is_worth_another_try, uuid7
 from hub.core.errors import HubError
-from hub.core.frozen import canonical, freeze
 from hub.core.outbox import Link, lock_records, record_lineage, upsert
+from hub.sync.arrivals import Arrival, arrivals_of, records_now, shown_by, take_in
+from hub.sync.bases import note_bases
 from hub.sync.connections import Opened
-from hub.sync.connector import Change, Missing, RemoteRef, Status, Stream
+from hub.sync.connector import Change, Status, Stream, Values
 from hub.sync.matching import has_open_create, match_changes, open_case
 from hub.sync.models import Hint
 from hub.sync.runs import Item
 from hub.sync.settle import pause
+from hub.sync.threeway import Verdict, judge
 
 log = structlog.get_logger("hub.sync")
 
 
-@dataclass
-class Arrival:
-    """One change on its way in: its link, if there is one, and its values with references resolved."""
+def merge(
+    session: Session, opened: Opened, stream: Stream, changes: Sequence[Change], *, asked_at: datetime
+) -> list[Item]:
+    """Merge some changes of one stream. Each stands in a savepoint: one that fails stops no other.
 
-    change: Change
-    link: Link | None
-    values: dict[str, Any] = field(default_factory=dict)
-    missing: list[RemoteRef] = field(default_factory=list)
-    concerns_us: bool = True
+    asked_at: when they were asked for, by the database's clock; what we wrote since may not be among them.
+    """
+    return [item for part in _one_by_one(changes) for item in _merge(session, opened, stream, part, asked_at)]
 
 
-def merge(session: Session, opened: Opened, stream: Stream, changes: Sequence[Change]) -> list[Item]:
-    """Merge some changes of one stream. Each stands in a savepoint: one that fails stops no other."""
+def _one_by_one(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    """The changes in parts that show each record once, in order."""
+    part: dict[str, Change] = {}
+    for change in changes:
+        if change.remote_id in part:
+            yield list(part.values())
+            part = {}
+        part[change.remote_id] = change
+    yield list(part.values())
+
+
+def _merge(
+    session: Session, opened: Opened, stream: Stream, changes: Sequence[Change], asked_at: datetime
+) -> list[Item]:
     # Asked before the links are read: whichever create ends in between is among the open ones or among the links.
     is_open = stream.pushes and has_open_create(session, opened.id, stream.kind)
-    arrivals = _arrivals(session, opened, stream, changes)
     items: list[Item] = []
     unknown: list[Arrival] = []
+    arrivals = arrivals_of(session, opened, stream, changes)
     for arrival in arrivals:
         if not arrival.concerns_us:
             continue
         if arrival.change.merged_into or arrival.change.deleted:
-            items += _in_savepoint(session, opened, arrival, _gone)
+            items += _in_savepoint(session, opened, arrival, _gone, stream, asked_at)
         elif arrival.missing:
             items.append(_wait(session, opened, arrival))
         elif arrival.link is None:
             unknown.append(arrival)
         else:
-            items += _in_savepoint(session, opened, arrival, _known, stream)
-    return items + _unknown(session, opened, stream, unknown, is_open=is_open)
-
-
-# Which record is it ---------------------------------------------------------------------------------------------------
-
-
-def _arrivals(session: Session, opened: Opened, stream: Stream, changes: Sequence[Change]) -> list[Arrival]:
-    """The changes with their links and references, in a few queries for all of them."""
-    by_remote_id, by_record_id = _links(session, opened, stream, changes)
-    ids = _resolved(session, opened, changes)
-    arrivals: list[Arrival] = []
-    for change in changes:
-        link = by_remote_id.get(change.remote_id) or (by_record_id.get(change.our_id) if change.our_id else None)
-        arrival = Arrival(change, link)
-        arrival.values = _filled(change.values, ids, arrival)
-        arrivals.append(arrival)
-    return arrivals
-
-
-def _links(
-    session: Session, opened: Opened, stream: Stream, changes: Sequence[Change]
-) -> tuple[dict[str, Link], dict[UUID, Link]]:
-    rows = session.scalars(
-        select(Link)
-        .where(Link.connection_id == opened.id, Link.kind == stream.kind)
-        .where(
-            or_(
-                Link.remote_id.in_([change.remote_id for change in changes]),
-                Link.record_id.in_([change.our_id for change in changes if change.our_id]),
-            )
-        )
-        .order_by(Link.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
-    return (
-        {link.remote_id: link for link in rows if link.remote_id},
-        {link.record_id: link for link in rows if link.record_id and not link.part},
-    )
-
-
-def _resolved(session: Session, opened: Opened, changes: Sequence[Change]) -> dict[tuple[str, str], UUID]:
-    refs: set[tuple[str, str]] = set()
-    for change in changes:
-        _collect(change.values, refs)
-    found: dict[tuple[str, str], UUID] = {}
-    for kind in sorted({kind for kind, _ in refs}):
-        rows = session.execute(
-            select(Link.remote_id, Link.record_id).where(
-                Link.connection_id == opened.id,
-                Link.kind == kind,
-                Link.remote_id.in_([remote_id for name, remote_id in refs if name == kind]),
-                Link.record_id.is_not(None),
-            )
-        )
-        found |= {(kind, row.remote_id): row.record_id for row in rows}
-    return found
-
-
-def _collect(value: Any, refs: set[tuple[str, str]]) -> None:
-    if isinstance(value, RemoteRef):
-        refs.add((value.kind, value.remote_id))
-    elif isinstance(value, dict):
-        for item in value.values():
-            _collect(item, refs)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            _collect(item, refs)
-
-
-def _filled(value: Any, ids: dict[tuple[str, str], UUID], arrival: Arrival) -> Any:
-    """The value with our ids for theirs, noting on the way what is missing."""
-    if isinstance(value, RemoteRef):
-        ours = ids.get((value.kind, value.remote_id))
-        if ours is None and value.missing == Missing.LEAVE_OUT:
-            arrival.concerns_us = False
-        elif ours is None and value.missing == Missing.WAIT:
-            arrival.missing.append(value)
-        return ours
-    if isinstance(value, dict):
-        return {name: _filled(item, ids, arrival) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_filled(item, ids, arrival) for item in value]
-    return value
+            items += _in_savepoint(session, opened, arrival, _known, stream, asked_at)
+    items += _unknown(session, opened, stream, unknown, is_open=is_open)
+    note_bases(session, opened, stream, arrivals)
+    return items
 
 
 # What becomes of it ---------------------------------------------------------------------------------------------------
 
 
-def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream) -> Item:
+def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream, asked_at: datetime) -> Item:
     link = arrival.link
     assert link is not None
-    if _is_open(session, link):
-        leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, "a send of it has no answer yet")
-        return _item(arrival, Status.DEFERRED, "A send of it has no answer yet; it is read again afterwards.")
+    if reason := _too_early(session, link, asked_at):
+        leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, reason)
+        return _item(arrival, Status.DEFERRED, f"{reason} It is read again afterwards.")
+    arrival.shown = shown_by(session, arrival)
+    seen = _seen(link, arrival)
     _touch(link, arrival)
-    shown = _shown(session, stream.kind, arrival)
-    base = link.seen or {}
-    theirs = {name: value for name, value in arrival.values.items() if name not in base or base[name] != shown[name]}
-    if not theirs:
-        return _item(arrival, Status.UNCHANGED)
-    ours = _our_values(session, stream.kind, link, theirs)
-    conflicts = {
-        name: {"base": base.get(name), "hub": ours[name], "remote": shown[name], "winner": _winner(stream, name)}
-        for name in theirs
-        if name in ours and name in base and ours[name] != base[name] and ours[name] != shown[name]
-    }
-    wins = {name: value for name, value in theirs.items() if conflicts.get(name, {}).get("winner") != "hub"}
-    differs = {name: value for name, value in wins.items() if ours.get(name) != shown[name]}
-    if differs:
-        _apply(session, stream.kind, link.record_id, differs)
-    link.seen = shown
-    if len(wins) < len(theirs):
-        # A field the hub has authority over is written back, also if what we sent last is what we still say.
-        link.wanted, link.sent = link.wanted + 1, None
-    if conflicts:
-        named = ", ".join(sorted(conflicts))
-        return _item(arrival, Status.CONFLICT, f"Both sides changed {named}.", differences=conflicts)
-    return _item(arrival, Status.UPDATED if differs else Status.UNCHANGED)
+    arrival.verdict = verdict = judge(
+        arrival.shown,
+        arrival.before or {},
+        seen=seen,
+        agreed=link.agreed or {},
+        authority=stream.rule,
+        theirs_is_newer=_is_newer(arrival),
+    )
+    if verdict.taken:
+        take_in(session, stream.kind, link.record_id, {name: arrival.values[name] for name in verdict.taken})
+    _heed(stream, link, verdict)
+    return _known_item(arrival, verdict)
+
+
+def _too_early(session: Session, link: Link, asked_at: datetime) -> str:
+    """Why what they show may be older than what we wrote; empty if it is not."""
+    if _is_open(session, link):
+        return "A send of it has no answer yet."
+    if link.delivered_at is not None and link.delivered_at >= asked_at:
+        return "It was written while it was being read."
+    return ""
+
+
+def _seen(link: Link, arrival: Arrival) -> Values:
+    """What they last showed. In the version that our last send made, our fields look as they spell them."""
+    seen, agreed = link.seen or {}, link.agreed or {}
+    if not arrival.change.version or arrival.change.version != link.remote_version:
+        return seen
+    return {name: value for name, value in arrival.shown.items() if name in agreed} | seen
+
+
+def _is_newer(arrival: Arrival) -> bool:
+    theirs_at, ours_at = arrival.change.modified_at, arrival.changed_at
+    return theirs_at is None or ours_at is None or theirs_at > ours_at
+
+
+def _heed(stream: Stream, link: Link, verdict: Verdict) -> None:
+    """What is not taken goes back to them, or waits for a person."""
+    if verdict.refused and stream.pushes:
+        link.wanted = (link.wanted or 0) + 1
+    if verdict.undecided:
+        names = sorted(verdict.undecided)
+        link.undecided = {**(link.undecided or {}), **{name: verdict.disputed[name] for name in names}}
+        link.parked = f"Both sides changed {', '.join(names)}, and a person decides which holds."
+        link.parked_field, link.parked_at = names[0], clock.now()
+        link.parked_remedy = f"Decide with `hub link settle {link.id} --keep hub` or `--keep remote`."
+
+
+def _known_item(arrival: Arrival, verdict: Verdict) -> Item:
+    differences = verdict.disputed or None
+    if verdict.is_conflict or verdict.undecided:
+        reason = f"Both sides changed {', '.join(sorted(verdict.disputed))}."
+        return _item(arrival, Status.CONFLICT, reason, differences=differences)
+    reason = f"The hub decides on {', '.join(sorted(verdict.refused))}." if verdict.refused else ""
+    return _item(arrival, Status.UPDATED if verdict.taken else Status.UNCHANGED, reason, differences=differences)
 
 
 def _unknown(
@@ -218,19 +179,23 @@ def _take_in(session: Session, opened: Opened, arrival: Arrival, stream: Stream,
             reason = "A send of the record that it is has no answer yet."
             leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, reason)
             return _item(arrival, Status.DEFERRED, reason)
-    ours = {} if record_id is None else _record_values(session, stream.kind, record_id, arrival.values)
-    shown = _shown(session, stream.kind, arrival)
-    values = {name: value for name, value in arrival.values.items() if is_new or ours.get(name) != shown[name]}
-    if values or is_new:
-        record_id = _apply(session, stream.kind, record_id, values)
+        arrival.before = records_now(session, stream.kind, [record_id]).get(record_id)
+    arrival.shown = shown_by(session, arrival)
+    verdict = Verdict(taken=dict(arrival.shown))
+    if not is_new:
+        verdict = judge(arrival.shown, arrival.before or {}, seen={}, agreed={}, authority=stream.rule)
+    if verdict.taken or is_new:
+        values = {name: arrival.values[name] for name in verdict.taken}
+        record_id = take_in(session, stream.kind, record_id, values)
     link = _link_of(session, opened, stream, record_id)
     if link is None:
         link = Link(connection_id=opened.id, kind=stream.kind, record_id=record_id, part="")
         session.add(link)
-    link.remote_id, link.seen = arrival.change.remote_id, shown
+    link.remote_id = arrival.change.remote_id
     link.ignored, link.tombstone_at = None, None
     arrival.link = link
     _touch(link, arrival)
+    _heed(stream, link, verdict)
     for origin in arrival.change.lineage:
         record_lineage(
             session,
@@ -239,8 +204,11 @@ def _take_in(session: Session, opened: Opened, arrival: Arrival, stream: Stream,
             connection_id=opened.id,
             remote_id=arrival.change.remote_id,
         )
-    reason = "" if is_new else "Adopted: it was here already."
-    return _item(arrival, Status.CREATED if is_new else Status.UNCHANGED, reason)
+    arrival.verdict = verdict
+    if is_new:
+        return _item(arrival, Status.CREATED)
+    differences = verdict.disputed or None
+    return _item(arrival, Status.UNCHANGED, "Adopted: it was here already.", differences=differences)
 
 
 def _link_of(session: Session, opened: Opened, stream: Stream, record_id: UUID | None) -> Link | None:
@@ -253,13 +221,16 @@ def _link_of(session: Session, opened: Opened, stream: Stream, record_id: UUID |
     )
 
 
-def _gone(session: Session, opened: Opened, arrival: Arrival) -> Item:
+def _gone(session: Session, opened: Opened, arrival: Arrival, stream: Stream, asked_at: datetime) -> Item:
     """Deleted or merged over there: our record stays, its link remembers."""
     link, change = arrival.link, arrival.change
     if link is None:
         return _item(arrival, Status.UNCHANGED, "It is gone over there, and was never known here.")
     if link.tombstone_at is not None:
         return _item(arrival, Status.UNCHANGED, "That it is gone over there was known.")
+    if reason := _too_early(session, link, asked_at):
+        leave_hint(session, opened.id, stream.kind, change.remote_id, reason)
+        return _item(arrival, Status.DEFERRED, f"{reason} It is read again afterwards.")
     survivor = change.merged_into
     if survivor is None:
         link.tombstone_at = clock.now()
@@ -327,6 +298,7 @@ def _in_savepoint(
     except Exception as failure:
         if is_worth_another_try(failure):
             raise
+        arrival.verdict = None
         change, reason = arrival.change, str(failure)
         if not isinstance(failure, HubError):
             log.error("merge failed", connection=opened.name, record=change.label, exc_info=failure)
@@ -334,32 +306,6 @@ def _in_savepoint(
         leave_hint(session, opened.id, change.kind, change.remote_id, reason, due_at=pause(1))
         fields = getattr(failure, "fields", {})
         return [_item(arrival, Status.REJECTED, reason, field=next(iter(fields), ""))]
-
-
-def _apply(session: Session, kind: str, record_id: UUID | None, values: dict[str, Any]) -> UUID:
-    apply = circumstances(session).kinds[kind].apply
-    if apply is None:
-        raise HubError(f"The hub takes in no {kind}.")
-    return apply(session, record_id, values)
-
-
-def _our_values(session: Session, kind: str, link: Link, names: Sequence[str] | dict[str, Any]) -> dict[str, Any]:
-    return {} if link.record_id is None else _record_values(session, kind, link.record_id, names)
-
-
-def _shown(session: Session, kind: str, arrival: Arrival) -> dict[str, Any]:
-    """What they show, spelt as our own records are, so that 120.00 and 120 do not differ."""
-    record = circumstances(session).kinds[kind].record
-    return {name: canonical(record, name, value) for name, value in arrival.values.items()}
-
-
-def _record_values(
-    session: Session, kind: str, record_id: UUID, names: Sequence[str] | dict[str, Any]
-) -> dict[str, Any]:
-    """What our record says of these fields, as JSON."""
-    session.flush()
-    records = circumstances(session).kinds[kind].load(session, [record_id])
-    return {name: freeze(getattr(records[0], name)) for name in names if hasattr(records[0], name)} if records else {}
 
 
 def _exists(session: Session, kind: str, record_id: UUID | None) -> bool:
@@ -376,10 +322,6 @@ def _touch(link: Link, arrival: Arrival) -> None:
     link.remote_id, link.remote_version = arrival.change.remote_id, arrival.change.version or None
     link.label, link.tombstone_at = arrival.change.label or link.label, None
     link.fence = (link.fence or 0) + 1
-
-
-def _winner(stream: Stream, name: str) -> str:
-    return stream.authority.get(name, stream.authority.get("*", "remote"))
 
 
 def _item(

@@ -90,7 +90,8 @@ class Batch(Identified, Base):
 class Attempt(Identified, Base):
     """One send of one record: stored before it goes out, closed by its outcome.
 
-    body: as it goes over the wire. mapped: all mapped fields, which become the link's `sent`. wanted: the link's
+    body: as it goes over the wire. mapped: all mapped fields, which become the link's `sent`. agreed: our record's
+    fields as it was mapped, which become the link's, on streams that are read too. wanted: the link's
     counter that this send settles. status: empty while there is no answer.
     """
 
@@ -110,6 +111,7 @@ class Attempt(Identified, Base):
     label: Mapped[str]
     body: Mapped[dict[str, Any]]
     mapped: Mapped[dict[str, Any]]
+    agreed: Mapped[dict[str, Any] | None]
     sent_at: Mapped[datetime] = mapped_column(default=clock.now)
     answered_at: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(default="")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from hub.core.errors import ConnectorError, PermanentFailure
 from hub.core.frozen import freeze
@@ -26,7 +27,10 @@ log = structlog.get_logger("hub.sync")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One record ready to go: its link, what it looks like over there now, and what of that differs."""
+    """One record ready to go: its link, what it looks like over there now, and what of that differs.
+
+    agreed: our record's fields, on streams that are read too; None on others.
+    """
 
     link: Link
     op: Op
@@ -34,6 +38,7 @@ class Prepared:
     label: str
     mapped: Values
     body: Values
+    agreed: Values | None = None
 
 
 def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run: RunLog) -> list[Prepared]:
@@ -46,7 +51,8 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
             record.id: record for record in kind.load(session, [link.record_id for link in links if link.record_id])
         }
     needs, faulty = _needs(opened, stream, links, records)
-    remote_ids = _remote_ids(hub, opened.id, [ref for refs in needs.values() for ref in refs])
+    with hub.read() as session:
+        remote_ids = remote_ids_of(session, opened.id, [ref for refs in needs.values() for ref in refs])
     prepared: list[Prepared] = []
     unchanged: list[tuple[Link, Item]] = []
     for link in links:
@@ -77,7 +83,8 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
             unchanged.append((link, _item(stream, link, Status.UNCHANGED, label)))
             continue
         op = Op.CREATE if link.remote_id is None else Op.UPDATE
-        prepared.append(Prepared(link, op, record.revision, label, mapped, body))
+        agreed = freeze(record) if stream.pulls else None
+        prepared.append(Prepared(link, op, record.revision, label, mapped, body, agreed))
     settle_unchanged(hub, unchanged, {item.id: item.revision for item in records.values()}, run)
     return prepared
 
@@ -111,21 +118,20 @@ def _set_aside(hub: Hub, opened: Opened, link: Link, failure: Exception, item: I
     park(hub, link, reason, "", item, run, remedy="Update or mend the plugin, then retry.")
 
 
-def _remote_ids(hub: Hub, connection_id: UUID, refs: Sequence[Ref]) -> dict[Ref, str]:
-    """The remote ids of everything a block refers to, in one query per kind."""
+def remote_ids_of(session: Session, connection_id: UUID, refs: Sequence[Ref]) -> dict[Ref, str]:
+    """The remote ids of everything some records refer to, in one query per kind."""
     found: dict[Ref, str] = {}
-    with hub.read() as session:
-        for kind in sorted({ref.kind for ref in refs}):
-            ids = {ref.id for ref in refs if ref.kind == kind}
-            rows = session.execute(
-                select(Link.record_id, Link.part, Link.remote_id).where(
-                    Link.connection_id == connection_id,
-                    Link.kind == kind,
-                    Link.record_id.in_(ids),
-                    Link.remote_id.is_not(None),
-                )
+    for kind in sorted({ref.kind for ref in refs}):
+        ids = {ref.id for ref in refs if ref.kind == kind}
+        rows = session.execute(
+            select(Link.record_id, Link.part, Link.remote_id).where(
+                Link.connection_id == connection_id,
+                Link.kind == kind,
+                Link.record_id.in_(ids),
+                Link.remote_id.is_not(None),
             )
-            found |= {Ref(kind, row.record_id, row.part): row.remote_id for row in rows}
+        )
+        found |= {Ref(kind, row.record_id, row.part): row.remote_id for row in rows}
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -84,13 +85,23 @@ def pull_stream(
     position, fence = taken
     try:
         with beating(hub, partial(_stay, connection_id=opened.id, kind=stream.kind, fence=fence), LEASE_S):
-            for page in opened.connector.pull(stream.kind, None if full else position):
-                _save_page(hub, opened, stream, page, fence, run)
+            pages = iter(opened.connector.pull(stream.kind, None if full else position))
+            while (asked := _asked(hub, lambda: next(pages, None))) is not None:
+                page, asked_at = asked
+                _save_page(hub, opened, stream, page, asked_at, fence, run)
                 if page.cursor is not None and time.monotonic() > until:
                     run.cut_short = True
                     break
     finally:
         _leave(hub, opened.id, stream.kind, fence)
+
+
+def _asked(hub: Hub, ask: Callable[[], Page | None]) -> tuple[Page, datetime] | None:
+    """An answer with the instant it was asked for; None for none. What we write in between may not be in it."""
+    with hub.read() as session:
+        asked_at = session.execute(select(database_now())).scalar_one()
+    page = ask()
+    return None if page is None else (page, asked_at)
 
 
 def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: bool = False) -> None:
@@ -105,7 +116,9 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: 
     if not due:
         return
     try:
-        page = opened.connector.fetch(stream.kind, [row.remote_id for row in due])
+        asked = _asked(hub, lambda: opened.connector.fetch(stream.kind, [row.remote_id for row in due]))
+        assert asked is not None
+        page, asked_at = asked
     except Exception:
         later = pause(1 + max(row.failures for row in due))
         put_off = update(Hint).where(_ids(due)).values(failures=Hint.failures + 1, due_at=later)
@@ -118,7 +131,8 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: 
         hints = session.scalars(select(Hint).where(_ids(due)).order_by(Hint.id).with_for_update())
         failures = {hint.remote_id: hint.failures for hint in hints}
         session.execute(delete(Hint).where(_ids(due)))
-        items = merge(session, opened, stream, [change for change in page.changes if change.remote_id in failures])
+        changes = [change for change in page.changes if change.remote_id in failures]
+        items = merge(session, opened, stream, changes, asked_at=asked_at)
         again = session.scalars(
             select(Hint).where(Hint.connection_id == opened.id, Hint.kind == stream.kind, Hint.remote_id.in_(failures))
         )
@@ -132,7 +146,9 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: 
     run.postpone(hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id))
 
 
-def _save_page(hub: Hub, opened: Opened, stream: Stream, page: Page, fence: int, run: RunLog) -> None:
+def _save_page(
+    hub: Hub, opened: Opened, stream: Stream, page: Page, asked_at: datetime, fence: int, run: RunLog
+) -> None:
     """A page in slices; the cursor moves with the last one, when all of it is saved."""
     slices = list(_slices(page.changes))
     for position, changes in enumerate(slices):
@@ -140,7 +156,7 @@ def _save_page(hub: Hub, opened: Opened, stream: Stream, page: Page, fence: int,
 
         def work(session: Session, changes: Sequence[Change] = changes, is_last: bool = is_last) -> list[Item]:
             cursor = _mine(session, opened.id, stream.kind, fence)
-            items = merge(session, opened, stream, changes)
+            items = merge(session, opened, stream, changes, asked_at=asked_at)
             if is_last:
                 items += _refusals(stream, page)
                 if page.cursor is not None:

@@ -108,6 +108,7 @@ def _attempt(batch: Batch, item: Prepared, ref: str) -> Attempt:
         label=item.label,
         body=item.body,
         mapped=item.mapped,
+        agreed=item.agreed,
         answered_at=None,
     )
 

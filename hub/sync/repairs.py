@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from hub.core import audit
 from hub.core.errors import NotFound, RuleBroken
-from hub.core.outbox import Link
+from hub.core.outbox import Link, Subscription
+from hub.sync.arrivals import take_in
+from hub.sync.connector import Authority
 
 
 def parked_links(
@@ -26,13 +28,13 @@ def parked_links(
 
 
 def retry_links(session: Session, ids: Sequence[UUID]) -> int:
-    """Owe these again as the records are now. Returns how many there were."""
-    links = session.scalars(select(Link).where(Link.id.in_(ids)).order_by(Link.id).with_for_update()).all()
+    """Owe these again as the records are now, but not where a person has to decide first. Returns how many."""
+    query = select(Link).where(Link.id.in_(ids), Link.undecided.is_(None)).order_by(Link.id)
+    links = session.scalars(query.with_for_update()).all()
     for link in links:
         link.parked = link.parked_field = link.parked_remedy = link.parked_at = None
         link.ignored, link.due_at, link.failures, link.waiting_for = None, None, 0, None
-        link.wanted += 1
-        session.info.setdefault("owed", set()).add(link.connection_id)
+        owe_again(session, link)
     audit.note(session, "retry", "link", None, links=[str(link.id) for link in links])
     return len(links)
 
@@ -57,13 +59,46 @@ def ignore_link(session: Session, link_id: UUID, reason: str) -> Link:
     return link
 
 
+def settle_conflict(session: Session, link_id: UUID, keep: str) -> Link:
+    """Decide on fields that both sides changed and a person is to choose: keep what the hub says, or what they say.
+
+    Raises NotFound, RuleBroken (also when the value of theirs is none that the hub may take in).
+    """
+    link = get_link(session, link_id)
+    if keep not in (Authority.HUB, Authority.REMOTE):
+        raise RuleBroken(f"“{keep}” is no side.", fields={"keep": "use hub or remote"})
+    if not link.undecided or link.record_id is None:
+        raise RuleBroken("There is nothing to decide on this record.", code="nothing-undecided")
+    if link.attempt_id is not None:
+        raise RuleBroken("A send of this record has no answer yet; wait until it is resolved.", code="link-busy")
+    audit.note(session, "settle", "link", link.id, keep=keep, fields=link.undecided)
+    if keep == Authority.REMOTE:
+        theirs = {name: both["remote"] for name, both in link.undecided.items()}
+        take_in(session, link.kind, link.record_id, theirs)
+        link.agreed = {**(link.agreed or {}), **theirs}
+    link.undecided = link.parked = link.parked_field = link.parked_remedy = link.parked_at = None
+    link.due_at, link.failures, link.fence = None, 0, link.fence + 1
+    owe_again(session, link)
+    return link
+
+
+def owe_again(session: Session, link: Link) -> None:
+    """Let what the record says now be sent, where its stream sends anything."""
+    wanted = select(Subscription.id).where(
+        Subscription.connection_id == link.connection_id, Subscription.kind == link.kind, Subscription.pushes
+    )
+    if session.scalar(wanted) is not None:
+        link.wanted += 1
+        session.info.setdefault("owed", set()).add(link.connection_id)
+
+
 def unlink(session: Session, link_id: UUID) -> None:
     """Forget which remote record one of ours is; the next send looks for it, or creates it."""
     link = get_link(session, link_id)
     if link.attempt_id is not None:
         raise RuleBroken("A send of this record has no answer yet; wait until it is resolved.", code="link-busy")
     audit.note(session, "unlink", "link", link.id, remote_id=link.remote_id)
-    link.remote_id = link.remote_version = link.sent = link.seen = None
+    link.remote_id = link.remote_version = link.sent = link.seen = link.agreed = None
     link.fence += 1  # a worker that loaded it as it was sends nothing of it any more
 
 
@@ -83,7 +118,8 @@ def relink(session: Session, link_id: UUID, remote_id: str) -> Link:
     if other is not None:
         raise RuleBroken(f"{remote_id} is linked to “{other.label}” already.", fields={"remote_id": "is taken"})
     audit.note(session, "relink", "link", link.id, remote_id=[link.remote_id, remote_id])
-    link.remote_id, link.remote_version, link.sent, link.seen = remote_id, None, None, None
+    link.remote_id, link.remote_version = remote_id, None
+    link.sent = link.seen = link.agreed = None
     link.wanted += 1
     link.fence += 1
     session.execute(

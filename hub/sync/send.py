@@ -200,6 +200,7 @@ def _anew(attempt: Attempt, link: Link, batch: Batch, ref: str) -> Attempt:
         label=attempt.label,
         body=attempt.body,
         mapped=attempt.mapped,
+        agreed=attempt.agreed,
         answered_at=None,
     )
 

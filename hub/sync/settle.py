@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from hub.core import clock
+from hub.core.clock import database_now
 from hub.core.database import uuid7
 from hub.core.outbox import Link, Subscription, owe, upsert
 from hub.sync.claim import write
@@ -210,6 +211,8 @@ def _consequences(link: Link, attempt: Attempt, outcome: Outcome) -> dict[str, A
             "remote_id": outcome.remote_id or link.remote_id,
             "remote_version": outcome.remote_version or link.remote_version,
             "sent": {**(link.sent or {}), **attempt.mapped},
+            "delivered_at": database_now(),
+            **_bases(link, attempt),
             "done": attempt.wanted,
             "revision": attempt.revision,
             "failures": 0,
@@ -226,6 +229,15 @@ def _consequences(link: Link, attempt: Attempt, outcome: Outcome) -> dict[str, A
     if outcome.status == Status.UNCERTAIN:
         return due  # the attempt stays open: it is resolved before anything newer leaves
     return answered | due
+
+
+def _bases(link: Link, attempt: Attempt) -> dict[str, Any]:
+    """The bases of the next merge, on a stream that is read too. How they show what we changed is not known yet."""
+    if attempt.agreed is None:
+        return {}
+    before, seen = link.agreed or {}, link.seen or {}
+    kept = {name: value for name, value in seen.items() if attempt.agreed.get(name) == before.get(name, value)}
+    return {"agreed": attempt.agreed, "seen": kept}
 
 
 def _close(session: Session, attempt: Attempt, outcome: Outcome) -> None:

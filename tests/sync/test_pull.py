@@ -126,7 +126,9 @@ def test_a_field_both_sides_changed_is_a_conflict_with_all_values(hub, firm, boo
     from hub.sync.models import RunItem
 
     item = next(item for item in all_of(hub, RunItem) if item.outcome == "conflict")
-    assert item.differences == {"phone": {"base": "1", "hub": "ours", "remote": "theirs", "winner": "remote"}}
+    assert item.differences == {
+        "phone": {"base": "1", "hub": "ours", "remote": "theirs", "winner": "remote", "rule": "remote"}
+    }
     assert all_of(hub, Client)[0].phone == "theirs"
 
 
