@@ -6,12 +6,14 @@ A notice that fails for good is parked, and holds back only later ones of the sa
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, or_, select, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from hub.core import clock
@@ -22,6 +24,7 @@ from hub.core.outbox import Event, Link, Notice
 from hub.notify.context import PluginContext
 from hub.notify.plugin_http import PluginHttp
 from hub.plugin_host import PluginState
+from hub.sync.claim import beating
 from hub.sync.models import Connection
 from hub.sync.settle import pause
 
@@ -43,10 +46,22 @@ def deliver_notices(hub: Hub, *, seconds: float) -> int:
     """Tell what is due for at most so many seconds. Returns how many notices were handled."""
     until, handled = time.monotonic() + seconds, 0
     while time.monotonic() < until and (block := _claim(hub)):
-        for told in block:
-            _deliver(hub, told)
-            handled += 1
+        with beating(hub, partial(_stay, block=block), LEASE_S):
+            for told in block:
+                _deliver(hub, told)
+                handled += 1
     return handled
+
+
+def _stay(session: Session, *, block: Sequence[Told]) -> None:
+    """Keep what is not told yet, however long the plugins before it take."""
+    ours = [(told.notice.id, told.notice.fence) for told in block]
+    session.execute(
+        update(Notice)
+        .where(tuple_(Notice.id, Notice.fence).in_(ours), Notice.lease_until.is_not(None))
+        .values(lease_until=database_now(plus_s=LEASE_S))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _claim(hub: Hub) -> list[Told]:

@@ -6,13 +6,15 @@ is settled, and the rest of the stream goes on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hub.core import clock
@@ -23,10 +25,11 @@ from hub.core.kinds import Candidate
 from hub.core.outbox import Link
 from hub.sync.claim import heartbeat, release, write
 from hub.sync.connector import Change, Found, Op, Sending, Status, Stream
-from hub.sync.models import Attempt, Hint, MatchCase
+from hub.sync.hints import leave_hint
+from hub.sync.models import Attempt, MatchCase
 from hub.sync.prepare import Prepared
 from hub.sync.runs import Item, RunLog
-from hub.sync.settle import pause, wake_children
+from hub.sync.settle import ignore, pause, wake_children
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
@@ -140,7 +143,7 @@ def settle_before_create(
     creates = [item for item in prepared if item.op == Op.CREATE] if stream.find_first else []
     with hub.read() as session:
         decided = {
-            case.record_id: case
+            (case.record_id, case.part)
             for case in session.scalars(
                 select(MatchCase).where(
                     MatchCase.connection_id == opened.id,
@@ -151,7 +154,7 @@ def settle_before_create(
                 )
             )
         }
-    asked = [item for item in creates if item.link.record_id not in decided]
+    asked = [item for item in creates if (item.link.record_id, item.link.part) not in decided]
     if not asked:
         return list(prepared)
     sendings = [Sending(str(n), "", Op.CREATE, item.body, item.label) for n, item in enumerate(asked)]
@@ -164,7 +167,7 @@ def settle_before_create(
         if not isinstance(failure, ConnectorError):
             log.error("connector failed", connection=opened.name, error=repr(failure), exc_info=failure)
             reason = f"The connector failed with {type(failure).__name__}; the details are in the log."
-        hub.transact(lambda session: _put_off(session, [item.link for item in asked], run, reason))
+        _put_off(hub, [item.link for item in asked], run, reason)
         run.resumes_at = pause(0)
         return [item for item in prepared if item not in asked]
     by_item = {id(item): [f for f in found if f.ref == str(n)] for n, item in enumerate(asked)}
@@ -197,7 +200,7 @@ def _sort_out(
         free = [other for other in found[id(item)] if other.remote_id not in taken]
         ours = [other for other in free if other.ours]
         if free and is_open:
-            write(session, item.link, lease_until=database_now(plus_s=ASK_AGAIN_S))
+            _ask_again(session, item.link)
         elif len(ours) == 1:
             taken.add(ours[0].remote_id)
             items.append(_adopt(session, stream, item, ours[0]))
@@ -207,6 +210,14 @@ def _sort_out(
             kept.append(item)
     run.count(session, items)
     return kept
+
+
+def _ask_again(session: Session, link: Link) -> None:
+    """In a moment; if the create that is under way takes longer, after pauses that grow to half a minute."""
+    if link.failures == 0:
+        write(session, link, lease_until=database_now(plus_s=ASK_AGAIN_S), failures=1)
+    else:
+        write(session, link, lease_until=None, due_at=pause(min(link.failures, 4)), failures=link.failures + 1)
 
 
 def has_open_create(session: Session, connection_id: UUID, kind: str) -> bool:
@@ -247,11 +258,17 @@ def _ask(session: Session, opened: Opened, stream: Stream, item: Prepared, found
             MatchCase.kind == stream.kind,
             MatchCase.direction == "out",
             MatchCase.record_id == link.record_id,
+            MatchCase.part == link.part,
         )
     )
     if case is None:
         case = MatchCase(
-            connection_id=opened.id, kind=stream.kind, direction="out", record_id=link.record_id, label=item.label
+            connection_id=opened.id,
+            kind=stream.kind,
+            direction="out",
+            record_id=link.record_id,
+            part=link.part,
+            label=item.label,
         )
         session.add(case)
     case.decision = case.chosen = case.decided_by = case.decided_at = None  # asked anew
@@ -264,13 +281,14 @@ def _ask(session: Session, opened: Opened, stream: Stream, item: Prepared, found
     return Item(stream.kind, "push", Status.DEFERRED, item.label, link.record_id, None, reason)
 
 
-def _put_off(session: Session, links: Sequence[Link], run: RunLog, reason: str) -> None:
+def _put_off(hub: Hub, links: Sequence[Link], run: RunLog, reason: str) -> None:
+    def work(session: Session) -> None:
+        for link in links:
+            release(session, [link], due_at=pause(link.failures), failures=link.failures + 1)
+
+    hub.transact(work)
     for link in links:
-        release(session, [link], due_at=pause(link.failures), failures=link.failures + 1)
-    run.count(
-        session,
-        [Item(link.kind, "push", Status.DEFERRED, link.label, link.record_id, reason=reason) for link in links],
-    )
+        run.waiting[link.id] = Item(link.kind, "push", Status.DEFERRED, link.label, link.record_id, reason=reason)
 
 
 # For people -----------------------------------------------------------------------------------------------------------
@@ -297,24 +315,34 @@ def settle_case(
             raise RuleBroken(
                 f"{chosen} is not among the candidates of “{case.label}”.", fields={"chosen": "use a candidate's id"}
             )
+        _refuse_taken(session, case, chosen)
     case.decision, case.chosen = decision, chosen if decision == "link" else None
     case.decided_by, case.decided_at = actor, clock.now()
     if case.direction == "in":
-        _look_again(session, case)
+        # Fetched anew, so that the decision takes effect on what it is now.
+        leave_hint(session, case.connection_id, case.kind, str(case.remote_id), "settled by a person")
     else:
         _let_go(session, case)
     return case
 
 
 def accept_all(session: Session, connection_id: UUID, *, actor: str = "system") -> int:
-    """Link every case that has one best candidate. Returns how many."""
+    """Link every case that has one best candidate, which no other record has or wants. Returns how many."""
+    cases = [case for case in open_cases(session, connection_id) if _has_one_best(case)]
+    wanted = Counter((case.kind, case.direction, _best(case)) for case in cases)
     count = 0
-    for case in open_cases(session, connection_id):
-        scores = sorted((item["score"] for item in case.candidates), reverse=True)
-        if scores and (len(scores) == 1 or scores[0] > scores[1]):
+    for case in cases:
+        if wanted[case.kind, case.direction, _best(case)] > 1:
+            continue
+        with suppress(RuleBroken):
             settle_case(session, case.id, "link", actor=actor)
             count += 1
     return count
+
+
+def _has_one_best(case: MatchCase) -> bool:
+    scores = sorted((item["score"] for item in case.candidates), reverse=True)
+    return bool(scores) and (len(scores) == 1 or scores[0] > scores[1])
 
 
 def _best(case: MatchCase) -> str:
@@ -328,33 +356,33 @@ def _is_candidate(case: MatchCase, chosen: str) -> bool:
     return any(str(item["id"]) == chosen for item in case.candidates)
 
 
-def _look_again(session: Session, case: MatchCase) -> None:
-    """Fetch the record anew, so that the decision takes effect on what it is now."""
-    known = select(Hint.id).where(
-        Hint.connection_id == case.connection_id, Hint.kind == case.kind, Hint.remote_id == case.remote_id
-    )
-    if session.scalar(known) is None:
-        session.add(Hint(connection_id=case.connection_id, kind=case.kind, remote_id=case.remote_id, reason="settled"))
-    else:
-        session.execute(update(Hint).where(Hint.id == session.scalar(known)).values(due_at=None))
+def _refuse_taken(session: Session, case: MatchCase, chosen: str) -> None:
+    """Two records on one side that are one on the other would overwrite each other for ever."""
+    there, here = (Link.remote_id == chosen, Link.record_id != case.record_id)
+    if case.direction == "in":
+        there, here = (Link.record_id == UUID(chosen), Link.remote_id != case.remote_id)
+    taken = select(Link).where(Link.connection_id == case.connection_id, Link.kind == case.kind, there, here)
+    other = session.scalar(taken.where(Link.tombstone_at.is_(None)).limit(1))
+    if other is not None:
+        raise RuleBroken(
+            f"That is linked already: “{other.label}” is {other.remote_id} over there. Unlink it first "
+            f"(`hub link unlink {other.id}`), or create “{case.label}” anew.",
+            fields={"chosen": "is linked to another record"},
+        )
 
 
 def _let_go(session: Session, case: MatchCase) -> None:
-    values: dict[str, Any] = {"held": False, "due_at": None}
-    if case.decision == "link":
-        values |= {"remote_id": case.chosen, "sent": None, "wanted": Link.wanted + 1}
-    elif case.decision == "ignore":
-        values |= {"ignored": "A person decided not to send it."}
-    session.execute(
-        update(Link)
-        .where(Link.connection_id == case.connection_id, Link.kind == case.kind, Link.record_id == case.record_id)
-        .values(**values)
-        .execution_options(synchronize_session=False)
+    link = session.scalar(
+        select(Link)
+        .where(Link.connection_id == case.connection_id, Link.kind == case.kind)
+        .where(Link.record_id == case.record_id, Link.part == case.part)
+        .with_for_update()
     )
+    if link is None:
+        return
+    link.held, link.due_at = False, None
     if case.decision == "link":
-        for link_id in session.scalars(
-            select(Link.id).where(
-                Link.connection_id == case.connection_id, Link.kind == case.kind, Link.record_id == case.record_id
-            )
-        ):
-            wake_children(session, link_id)
+        link.remote_id, link.sent, link.wanted = case.chosen, None, link.wanted + 1
+        wake_children(session, link.id)
+    elif case.decision == "ignore":
+        ignore(session, link, "A person decided not to send it.")

@@ -13,15 +13,15 @@ from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.clock import database_now
-from hub.core.database import circumstances, is_worth_another_try, uuid7
+from hub.core.database import circumstances, is_worth_another_try
 from hub.core.errors import HubError
-from hub.core.outbox import Link, lock_records, record_lineage, upsert
+from hub.core.outbox import Link, lock_records, record_lineage
 from hub.sync.arrivals import Arrival, arrivals_of, records_now, shown_by, take_in
 from hub.sync.bases import note_bases
 from hub.sync.connections import Opened
 from hub.sync.connector import Change, Status, Stream, Values
+from hub.sync.hints import leave_hint
 from hub.sync.matching import has_open_create, match_changes, open_case
-from hub.sync.models import Hint
 from hub.sync.runs import Item
 from hub.sync.settle import pause
 from hub.sync.threeway import Verdict, judge
@@ -80,6 +80,8 @@ def _merge(
 def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream, asked_at: datetime) -> Item:
     link = arrival.link
     assert link is not None
+    if reason := _is_another(link, arrival.change):
+        return _item(arrival, Status.CONFLICT, reason)
     if reason := _too_early(session, link, asked_at):
         leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, reason)
         return _item(arrival, Status.DEFERRED, f"{reason} It is read again afterwards.")
@@ -98,6 +100,13 @@ def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream, a
         take_in(session, stream.kind, link.record_id, {name: arrival.values[name] for name in verdict.taken})
     _heed(stream, link, verdict)
     return _known_item(arrival, verdict)
+
+
+def _is_another(link: Link, change: Change) -> str:
+    """Why a change cannot be of this link's record, as when theirs was copied with our key on it; empty if it can."""
+    if link.remote_id in (None, change.remote_id) or link.tombstone_at is not None:
+        return ""
+    return f"“{link.label}” is {link.remote_id} over there already, so this is another record: take our key off it."
 
 
 def _too_early(session: Session, link: Link, asked_at: datetime) -> str:
@@ -179,6 +188,8 @@ def _take_in(session: Session, opened: Opened, arrival: Arrival, stream: Stream,
             reason = "A send of the record that it is has no answer yet."
             leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, reason)
             return _item(arrival, Status.DEFERRED, reason)
+        if link is not None and (reason := _is_another(link, arrival.change)):
+            return _item(arrival, Status.CONFLICT, reason)
         arrival.before = records_now(session, stream.kind, [record_id]).get(record_id)
     arrival.shown = shown_by(session, arrival)
     verdict = Verdict(taken=dict(arrival.shown))
@@ -242,7 +253,8 @@ def _gone(session: Session, opened: Opened, arrival: Arrival, stream: Stream, as
         select(Link).where(Link.connection_id == opened.id, Link.kind == change.kind, Link.remote_id == survivor)
     )
     if other is None:
-        link.remote_id, link.seen = survivor, None
+        link.remote_id, link.remote_version, link.fence = survivor, None, link.fence + 1
+        link.sent = link.seen = link.agreed = None
         leave_hint(session, opened.id, change.kind, survivor, "merged over there")
         return _item(arrival, Status.UPDATED, f"It was merged into {survivor} over there; the link follows.")
     link.tombstone_at = clock.now()
@@ -264,23 +276,6 @@ def _wait(session: Session, opened: Opened, arrival: Arrival) -> Item:
 def _is_read(opened: Opened, kind: str) -> bool:
     subscription = opened.subscriptions.get(kind)
     return subscription is not None and subscription.pulls
-
-
-def leave_hint(
-    session: Session, connection_id: UUID, kind: str, remote_id: str, reason: str, *, due_at: datetime | None = None
-) -> None:
-    """Remember to look at a remote record (again); once is enough. due_at: not before."""
-    hint: Any = upsert(session, Hint).values(
-        id=uuid7(),
-        connection_id=connection_id,
-        kind=kind,
-        remote_id=remote_id,
-        reason=reason,
-        due_at=due_at,
-        failures=0,
-        created_at=clock.now(),
-    )
-    session.execute(hint.on_conflict_do_nothing(index_elements=["connection_id", "kind", "remote_id"]))
 
 
 # Small steps ----------------------------------------------------------------------------------------------------------

@@ -74,7 +74,10 @@ class FormerConnection(Identified, Base):
 
 
 class Batch(Identified, Base):
-    """The sendings of one call, kept as they went. key: the same for a repeat. answered_at: None while unknown."""
+    """The sendings of one call, kept as they went.
+
+    key: the same for a repeat. sent_at: when it last left, by the database's clock. answered_at: None while unknown.
+    """
 
     __tablename__ = "batch"
 
@@ -84,6 +87,7 @@ class Batch(Identified, Base):
     run_id: Mapped[UUID | None]
     lease_until: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    sent_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
 
 
@@ -119,7 +123,7 @@ class Attempt(Identified, Base):
 
 
 class Hint(Identified, Base):
-    """Something over there has to be looked at (again). Gone once it was."""
+    """Something over there has to be looked at (again). Gone once it was, unless it was left again meanwhile."""
 
     __tablename__ = "hint"
     __table_args__ = (UniqueConstraint("connection_id", "kind", "remote_id"),)
@@ -130,6 +134,7 @@ class Hint(Identified, Base):
     reason: Mapped[str] = mapped_column(default="")
     due_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0)
+    times_left: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
@@ -170,7 +175,7 @@ class MatchCase(Identified, Base):
     __tablename__ = "match_case"
     __table_args__ = (
         UniqueConstraint("connection_id", "kind", "direction", "remote_id"),
-        UniqueConstraint("connection_id", "kind", "direction", "record_id"),
+        UniqueConstraint("connection_id", "kind", "direction", "record_id", "part"),
     )
 
     connection_id: Mapped[UUID]
@@ -178,6 +183,7 @@ class MatchCase(Identified, Base):
     direction: Mapped[str]
     remote_id: Mapped[str | None]
     record_id: Mapped[UUID | None]
+    part: Mapped[str] = mapped_column(default="")
     label: Mapped[str]
     candidates: Mapped[list[Any]]
     decision: Mapped[str | None]

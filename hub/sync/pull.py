@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -28,6 +28,7 @@ from hub.core.outbox import upsert
 from hub.sync.claim import LEASE_S, beating
 from hub.sync.connections import Opened, hold
 from hub.sync.connector import Change, Cursor, Page, Status, Stream
+from hub.sync.hints import leave_hint
 from hub.sync.merge import merge
 from hub.sync.models import Hint, StreamCursor
 from hub.sync.runs import Item, RunLog
@@ -106,7 +107,7 @@ def _asked(hub: Hub, ask: Callable[[], Page | None]) -> tuple[Page, datetime] | 
 
 def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: bool = False) -> None:
     """Look again at remote records that something pointed to; every: also those whose pause is not over."""
-    query = select(Hint.id, Hint.remote_id, Hint.failures).where(
+    query = select(Hint.id, Hint.remote_id, Hint.failures, Hint.times_left).where(
         Hint.connection_id == opened.id, Hint.kind == stream.kind
     )
     if not every:
@@ -127,12 +128,16 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: 
 
     def work(session: Session) -> list[Item]:
         # Taken out first: whatever has to be looked at once more leaves its hint anew, with a pause that grows.
-        # Locked, because another worker may be at the same hints: what it has merged is no news any more.
-        hints = session.scalars(select(Hint).where(_ids(due)).order_by(Hint.id).with_for_update())
-        failures = {hint.remote_id: hint.failures for hint in hints}
-        session.execute(delete(Hint).where(_ids(due)))
+        # Locked, because another worker may be at the same hints: what it has merged is no news any more. What was
+        # told since they were read stays: the answer may be older.
+        looked_at = {row.id: row.times_left for row in due}
+        found = session.scalars(select(Hint).where(_ids(due)).order_by(Hint.id).with_for_update()).all()
+        hints = {hint.remote_id: hint for hint in found if hint.times_left == looked_at[hint.id]}
+        failures = {remote_id: hint.failures for remote_id, hint in hints.items()}
+        session.execute(delete(Hint).where(Hint.id.in_([hint.id for hint in hints.values()])))
         changes = [change for change in page.changes if change.remote_id in failures]
         items = merge(session, opened, stream, changes, asked_at=asked_at)
+        _keep_refused(session, opened, stream, page, only=failures)
         again = session.scalars(
             select(Hint).where(Hint.connection_id == opened.id, Hint.kind == stream.kind, Hint.remote_id.in_(failures))
         )
@@ -159,6 +164,7 @@ def _save_page(
             items = merge(session, opened, stream, changes, asked_at=asked_at)
             if is_last:
                 items += _refusals(stream, page)
+                _keep_refused(session, opened, stream, page)
                 if page.cursor is not None:
                     cursor.cursor = page.cursor
             run.count_arrived(session, items)
@@ -187,6 +193,15 @@ def _refusals(stream: Stream, page: Page) -> list[Item]:
         )
         for refused in page.refused
     ]
+
+
+def _keep_refused(
+    session: Session, opened: Opened, stream: Stream, page: Page, only: Container[str] | None = None
+) -> None:
+    """What could not be read stays due: it is looked at again, until it is right over there, or gone."""
+    for refused in page.refused:
+        if refused.remote_id and (only is None or refused.remote_id in only):
+            leave_hint(session, opened.id, stream.kind, refused.remote_id, refused.reason, due_at=pause(1))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hub.core import audit
@@ -13,6 +13,7 @@ from hub.core.errors import NotFound, RuleBroken
 from hub.core.outbox import Link, Subscription
 from hub.sync.arrivals import take_in
 from hub.sync.connector import Authority
+from hub.sync.settle import ignore, wake_children
 
 
 def parked_links(
@@ -54,7 +55,7 @@ def ignore_link(session: Session, link_id: UUID, reason: str) -> Link:
     link = get_link(session, link_id)
     if link.attempt_id is not None:
         raise RuleBroken("A send of this record has no answer yet; wait until it is resolved.", code="link-busy")
-    link.ignored, link.lease_until = reason.strip(), None
+    ignore(session, link, reason.strip())
     audit.note(session, "ignore", "link", link.id, reason=reason.strip())
     return link
 
@@ -122,12 +123,7 @@ def relink(session: Session, link_id: UUID, remote_id: str) -> Link:
     link.sent = link.seen = link.agreed = None
     link.wanted += 1
     link.fence += 1
-    session.execute(
-        update(Link)
-        .where(Link.waiting_for == link.id)
-        .values(waiting_for=None)
-        .execution_options(synchronize_session=False)
-    )
+    wake_children(session, link.id)
     return link
 
 

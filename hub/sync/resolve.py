@@ -56,7 +56,8 @@ def _repeat(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLo
 
 def _look_or_wait(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLog) -> None:
     """A look says something only once the call has certainly ended over there."""
-    ends_at = leased.batch.created_at + timedelta(seconds=opened.connector.call_timeout_s)
+    sent_at = leased.batch.sent_at or leased.batch.created_at
+    ends_at = sent_at + timedelta(seconds=opened.connector.call_timeout_s)
     if clock.now() < ends_at:
         _wait(hub, leased, ends_at)
     else:

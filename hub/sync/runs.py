@@ -98,7 +98,7 @@ class RunLog:
     """Whether the time was up before everything was read."""
     resumes_at: datetime | None = None
     waiting: dict[UUID, Item] = field(default_factory=dict)
-    """Links that were put to sleep until their parent is there; a wait that ends within the run is no result."""
+    """Links that were put off, for whatever reason; what comes of them within the run counts instead."""
     postponed: dict[tuple[str, str | None], Item] = field(default_factory=dict)
     """Changes that wait for another record, likewise, by stream and remote id."""
 
@@ -202,11 +202,13 @@ class RunLog:
         return last if same else None
 
     def _still_waiting(self, session: Session) -> list[Item]:
-        links = session.scalars(select(Link).where(Link.id.in_(self.waiting), Link.wanted > Link.done))
+        # Those that only wait for another record come last: the headline is the first real trouble.
+        query = select(Link).where(Link.id.in_(self.waiting), Link.wanted > Link.done)
+        links = session.scalars(query.order_by(Link.waiting_for.is_not(None), Link.id))
         return [
             replace(self.waiting[link.id], status=Status.REJECTED, reason=link.parked)
             if link.parked
-            else replace(self.waiting[link.id], reason="It waits for a record it refers to.")
+            else self.waiting[link.id]
             for link in links
         ]
 

@@ -27,7 +27,7 @@ from hub.sync.connections import hold
 from hub.sync.connector import Batch as Call
 from hub.sync.connector import Op, Outcome, Sending, Status, Stream
 from hub.sync.models import Attempt, Batch
-from hub.sync.runs import RunLog
+from hub.sync.runs import Item, RunLog
 from hub.sync.settle import pause, settle
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hub.sync.connections import Opened
 
 log = structlog.get_logger("hub.sync")
+_PUT_OFF = (Status.DEFERRED, Status.UNCERTAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def _hold_on(hub: Hub, connection_id: UUID, stored: Stored) -> tuple[bool, list[
 
     def work(session: Session) -> tuple[bool, list[Attempt]]:
         kept = renew(session, [stored.links[attempt.link_id] for attempt in unanswered])
+        this = update(Batch).where(Batch.id == stored.batch.id).execution_options(synchronize_session=False)
+        session.execute(this.values(sent_at=database_now()))
         return may_write(hub, session, connection_id), [a for a in unanswered if a.link_id in kept]
 
     return hub.transact(work)
@@ -233,15 +236,18 @@ def _settle(hub: Hub, stored: Stored, outcomes: Sequence[Outcome], run: RunLog) 
 
 
 def settle_batch(hub: Hub, stored: Stored, outcomes: dict[str, Outcome], run: RunLog) -> None:
-    """Settle the records of one batch and count them, in one transaction."""
+    """Settle the records of one batch and count them, in one transaction; what is put off counts at the run's end."""
 
-    def work(session: Session) -> None:
-        run.count(session, settle(session, stored.links, stored.attempts, outcomes))
+    def work(session: Session) -> list[Item]:
+        items = settle(session, stored.links, stored.attempts, outcomes)
+        run.count(session, [item for item in items if item.status not in _PUT_OFF])
         _close_if_answered(session, stored.batch)
+        return items
 
-    hub.transact(work)
-    for attempt in stored.attempts:
+    for attempt, item in zip(stored.attempts, hub.transact(work), strict=True):
         run.waiting.pop(attempt.link_id, None)
+        if item.status in _PUT_OFF:
+            run.waiting[attempt.link_id] = item
 
 
 def _close_if_answered(session: Session, batch: Batch) -> None:

@@ -133,7 +133,8 @@ def wait_for_parents(hub: Hub, opened: Opened, link: Link, parent: Ref, label: s
         return True
 
     if hub.transact(work):
-        run.waiting[link.id] = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id)
+        reason = "It waits for a record it refers to."
+        run.waiting[link.id] = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id, reason)
 
 
 def wake_children(session: Session, parent_id: UUID) -> None:
@@ -144,6 +145,12 @@ def wake_children(session: Session, parent_id: UUID) -> None:
         .values(waiting_for=None, parked=None, parked_at=None, due_at=None)
         .execution_options(synchronize_session=False)
     )
+
+
+def ignore(session: Session, link: Link, reason: str) -> None:
+    """A person decided that this record is not sent: what waits for it is set aside with it."""
+    link.ignored, link.lease_until = reason, None
+    park_children(session, link.id, link.label, reason)
 
 
 def park_children(session: Session, parent_id: UUID, label: str, reason: str) -> None:

@@ -17,7 +17,7 @@ from hub.core import clock
 from hub.core.errors import NotFound, TemporaryFailure
 from hub.sync.connections import get_connection, open_connection
 from hub.sync.connector import Connector, Hint
-from hub.sync.merge import leave_hint
+from hub.sync.hints import leave_hint
 from hub.sync.models import ConnectionState, WebhookMessage
 from hub.web.current import current_hub, reading, request_id
 from hub.web.guard import Guard, guarded

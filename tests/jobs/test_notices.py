@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import select, update
 from hub.core.clients.service import change_client, create_client
 from hub.core.errors import TemporaryFailure
 from hub.core.outbox import Event, Notice
+from hub.jobs import notices
 from hub.jobs.notices import deliver_notices
 from hub.plugin_host import Hooks
 from hub.sdk import hookimpl
@@ -138,6 +140,23 @@ def test_a_notice_whose_worker_was_killed_is_told_by_another_when_its_lease_has_
     hub.transact(lambda session: session.execute(update(Notice).values(lease_until=past)) and None)
     assert deliver(hub) == 1
     assert listener.told == [("a", 1)]
+
+
+def test_slow_plugins_keep_what_their_worker_has_not_told_yet(hub, listener, monkeypatch):
+    monkeypatch.setattr("hub.jobs.notices.LEASE_S", 0.3)
+    for name in "ab":
+        hub.transact(lambda session, name=name: create_client(session, name=name).id)
+    others, deliver_one = [], notices._deliver
+
+    def slowly(hub, told):
+        time.sleep(0.6)  # two leases long
+        monkeypatch.setattr(notices, "_deliver", deliver_one)
+        others.append(deliver_notices(hub, seconds=60))  # another worker comes by
+        deliver_one(hub, told)
+
+    monkeypatch.setattr(notices, "_deliver", slowly)
+    assert deliver(hub) == 2
+    assert (others, listener.told) == ([0], [("a", 1), ("b", 1)])
 
 
 def test_a_plugin_switched_off_meanwhile_is_told_when_it_is_back(hub, listener, monkeypatch):

@@ -1,6 +1,7 @@
 """A small remote system in memory with an effect ledger, and the connector that speaks to it.
 
-Faults are played by naming what the next calls do: "lose" applies and drops the answer, "down" refuses the connection.
+Faults are played by naming what the next calls do: "lose" applies and drops the answer, "drop" does not even apply,
+"down" refuses the connection.
 """
 
 from __future__ import annotations
@@ -124,6 +125,8 @@ class Fake(Connector):
         fault = self.remote.faults.pop(0) if self.remote.faults else ""
         if fault == "down":
             raise TemporaryFailure("It cannot be reached.", retry_after_s=0)
+        if fault == "drop":
+            raise OutcomeUnknown("It did not answer.")
         if fault == "crash":
             raise ZeroDivisionError
         if any(item.body.get("name") == "poison" for item in batch.sendings):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from hub.core.errors import NotFound, RuleBroken, TemporaryFailure
 from hub.core.outbox import Link
-from hub.sync.cycle import run_connection
+from hub.sync.cycle import push_slice, run_connection
 from hub.sync.matching import accept_all, open_cases, settle_case
 from hub.sync.models import RunItem
-from hub.sync.repairs import retry_links
+from hub.sync.repairs import relink, retry_links
 from tests.sync.fake_remote import Fake
 from tests.sync.test_push import make_due
 
@@ -137,6 +139,96 @@ def test_an_unknown_case_is_said_to_be_so(hub, books):
 def test_accepting_all_leaves_those_without_one_best_candidate(hub, books, remote, near):
     assert hub.transact(lambda session: accept_all(session, books)) == 0  # both are alike
     assert len(cases(hub, books)) == 1
+
+
+def test_accepting_all_gives_one_over_there_to_one_of_ours_only(hub, books, remote, invoice_for):
+    there(remote, "Acme Limited")
+    invoice_for("Acme Ltd")
+    invoice_for("Acme Bath")
+    run_connection(hub, books)
+
+    assert hub.transact(lambda session: accept_all(session, books)) == 0  # both want it: a person decides
+    assert len(cases(hub, books)) == 2
+
+
+def test_what_is_linked_to_another_record_cannot_be_chosen(hub, books, remote, invoice_for):
+    there(remote, "Acme Limited")
+    for name in ("Acme Ltd", "Acme Bath"):
+        invoice_for(name)
+    run_connection(hub, books)
+    first, second = cases(hub, books)
+    hub.transact(lambda session: settle_case(session, first.id, "link") and None)
+
+    with pytest.raises(RuleBroken, match=f"“{first.label}” is old1 over there. Unlink it first"):
+        hub.transact(lambda session: settle_case(session, second.id, "link") and None)
+
+
+def test_what_waits_for_a_record_that_is_ignored_is_set_aside_with_it(hub, books, remote, near):
+    settle(hub, books, "ignore")
+
+    with hub.read() as session:
+        (invoice,) = session.scalars(select(Link).where(Link.kind == "invoices"))
+    assert invoice.parked == "Acme Ltd has to be mended first: A person decided not to send it."
+
+
+def test_what_was_set_aside_with_a_record_goes_when_that_is_linked_by_hand(hub, books, remote, near):
+    settle(hub, books, "ignore")
+
+    hub.transact(lambda session: retry_links(session, [client_link(hub).id]) and None)
+    hub.transact(lambda session: relink(session, client_link(hub).id, "old2") and None)
+    run_connection(hub, books)
+
+    assert remote.records["invoices"]["i1"]["client"] == "old2"
+
+
+def test_each_part_of_a_client_is_asked_about_on_its_own(hub, books, remote, invoice_for, monkeypatch):
+    there(remote, "Acme Limited", "Acme Bath")
+    needs, body = Fake.needs, Fake.body
+
+    def in_two_currencies(self, stream, record):
+        refs = needs(self, stream, record)
+        return [*refs, replace(refs[0], part="EUR")] if refs else refs
+
+    monkeypatch.setattr(Fake, "needs", in_two_currencies)
+    monkeypatch.setattr(Fake, "body", lambda self, stream, record, ids, *, part="": body(self, stream, record, ids))
+    invoice_for("Acme Ltd")
+    for _ in range(2):
+        make_due(hub)
+        run_connection(hub, books)
+
+    for chosen in ("old1", "old2"):
+        case = cases(hub, books)[0]
+        hub.transact(
+            lambda session, case=case, chosen=chosen: settle_case(session, case.id, "link", chosen=chosen) and None
+        )
+        run_connection(hub, books)
+
+    with hub.read() as session:
+        found = session.execute(select(Link.part, Link.remote_id).where(Link.kind == "clients").order_by(Link.part))
+    assert sorted(row.remote_id for row in found) == ["old1", "old2"]
+    assert remote.created("clients") == 0
+
+
+def test_a_look_alike_is_looked_for_ever_less_often_while_a_create_has_no_answer(hub, books, remote, invoice_for):
+    invoice_for("Acme Ltd")
+    remote.faults = ["", "lose"]  # the service; then the client, whose answer is lost
+    run_connection(hub, books)
+    invoice_for("Acme Bath")
+
+    pauses = []
+    for _ in range(4):
+        hub.transact(
+            lambda session: session.execute(
+                update(Link).where(Link.attempt_id.is_(None)).values(due_at=None, lease_until=None)
+            )
+        )
+        push_slice(hub, books, seconds=30)
+        with hub.read() as session:
+            (bath,) = session.scalars(select(Link).where(Link.kind == "clients", Link.attempt_id.is_(None)))
+        pauses.append(bath.failures)
+
+    assert pauses == sorted(set(pauses))  # each time one more
+    assert bath.due_at is not None
 
 
 def test_without_a_look_nothing_is_created(hub, books, remote, invoice_for, monkeypatch):

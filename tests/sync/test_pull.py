@@ -16,10 +16,10 @@ from hub.core.payments.models import Payment
 from hub.sdk import Change, Page, Refused, RemoteRef
 from hub.sync.connections import open_connection
 from hub.sync.cycle import pull_slice, run_connection
+from hub.sync.hints import leave_hint
 from hub.sync.matching import open_cases, settle_case
-from hub.sync.merge import leave_hint
 from hub.sync.models import Connection, Hint, Run, StreamCursor
-from hub.sync.pull import pull_stream
+from hub.sync.pull import pull_stream, work_hints
 from hub.sync.runs import RunLog
 from tests.sync.fake_remote import Fake, payment
 
@@ -37,6 +37,13 @@ def pull_when_due(hub, connection_id, *, seconds=5):
     """A slice of the worker, once the time between two readings has passed."""
     hub.transact(lambda session: session.execute(update(Connection).values(pulled_at=None)) and None)
     return pull_slice(hub, connection_id, seconds=seconds)
+
+
+def pull_stream_hints(hub, connection_id):
+    """One look at the hints of clients, by a run of its own."""
+    opened = open_connection(hub, connection_id)
+    run = RunLog(hub, opened, "pull", "schedule", "system", ["clients"])
+    work_hints(hub, opened, opened.stream("clients"), run)
 
 
 def all_of(hub, model):
@@ -344,6 +351,65 @@ def test_hints_that_cannot_be_fetched_now_are_put_off(hub, firm, books, remote, 
 
     (hint,) = all_of(hub, Hint)
     assert (hint.failures, hint.due_at > clock.now()) == (1, True)
+
+
+def test_what_is_told_while_its_record_is_being_read_is_looked_at_once_more(hub, firm, books, remote, monkeypatch):
+    show(remote, client_change("c7", "Globex"))
+    hub.transact(lambda session: leave_hint(session, books, "clients", "c7", "told"))
+    fetch = Fake.fetch
+
+    def fetch_while_it_changes(self, stream, remote_ids):
+        page = fetch(self, stream, remote_ids)
+        hub.transact(lambda session: leave_hint(session, books, "clients", "c7", "told again"))
+        return page
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fake, "fetch", fetch_while_it_changes)
+        pull_stream_hints(hub, books)
+
+    (hint,) = all_of(hub, Hint)
+    assert (hint.reason, hint.due_at) == ("told again", None)
+    pull_stream_hints(hub, books)
+    assert all_of(hub, Hint) == []
+
+
+def test_a_row_that_cannot_be_read_stays_due_until_it_can(hub, firm, books, remote):
+    show(remote, refused=[Refused("c8", "Its name is missing.", "name", "c8")])
+    run_connection(hub, books, kinds=["clients"], direction="pull")
+    assert [hint.remote_id for hint in all_of(hub, Hint)] == ["c8"]
+
+    show(remote, client_change("c8", "Globex"))  # somebody has mended it
+    run = run_connection(hub, books, kinds=["clients"], direction="pull")
+
+    assert (run.counts["created"], all_of(hub, Hint)) == (1, [])
+
+
+def test_a_copy_with_our_key_on_it_takes_nothing_away_from_the_original(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"))
+    run_connection(hub, books, direction="pull")
+    (link,) = all_of(hub, Link)
+    copy = Change("clients", "c8", {"name": "Globex"}, label="Globex", our_id=link.record_id)
+    show(remote, copy)
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert (run.counts["conflicts"], run.status) == (1, "partial")
+    assert "“Globex” is c7 over there already" in run.headline
+    assert [link.remote_id for link in all_of(hub, Link)] == ["c7"]
+
+
+def test_a_merge_over_there_waits_for_the_answer_of_an_open_send(hub, invoice_for, books, remote):
+    invoice_for("Acme Ltd")
+    run_connection(hub, books)
+    (link,) = (link for link in all_of(hub, Link) if link.kind == "clients")
+    hub.transact(lambda session: session.execute(update(Link).where(Link.id == link.id).values(attempt_id=link.id)))
+    show(remote, Change("clients", "c1", {}, label="Acme", merged_into="c9"))
+
+    run = run_connection(hub, books, direction="pull")
+
+    assert run.counts["deferred"] == 1
+    assert next(one.remote_id for one in all_of(hub, Link) if one.id == link.id) == "c1"
+    assert [hint.remote_id for hint in all_of(hub, Hint)] == ["c1"]
 
 
 def test_between_two_readings_only_hints_are_worked(hub, firm, books, remote):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select, update
 
+from hub.core import clock
 from hub.core.clients.service import change_client
 from hub.core.errors import PermanentFailure, RuleBroken
 from hub.core.outbox import Link
 from hub.sync.cycle import run_connection
-from hub.sync.models import Attempt, RunItem
+from hub.sync.models import Attempt, Batch, RunItem
 from hub.sync.repairs import ignore_link, parked_links, retry_all
 from tests.sync.fake_remote import Fake
 
@@ -116,8 +120,6 @@ def test_a_lost_answer_without_keys_is_looked_up_and_adopted(hub, invoice_for, b
     remote.faults = ["", "lose"]  # the service is answered, the client's create is not
 
     run_connection(hub, books)
-    import time
-
     time.sleep(0.25)  # the fake's calls have certainly ended after 0.2 s
     make_due(hub)
     second = run_connection(hub, books)
@@ -314,3 +316,32 @@ def test_a_send_that_has_no_answer_cannot_be_ignored(hub, invoice_for, books, re
 
     with pytest.raises(RuleBroken, match="no answer yet"):
         hub.transact(lambda session: ignore_link(session, client.id, "not wanted") and None)
+
+
+def test_a_send_that_did_not_arrive_and_goes_again_counts_once(hub, invoice_for, books, remote):
+    invoice_for("Acme Ltd")
+    remote.faults = ["", "drop"]  # the service is answered, the client's create never arrives
+    run_connection(hub, books)
+    time.sleep(0.25)  # its call has certainly ended
+    make_due(hub)
+
+    run = run_connection(hub, books)
+
+    assert run.status == "success", run.headline
+    assert (run.counts["created"], run.counts["read"]) == (2, 2)  # the client and its invoice
+
+
+def test_what_became_of_a_call_is_not_asked_before_it_has_certainly_ended(hub, invoice_for, books, remote, monkeypatch):
+    monkeypatch.setattr(Fake, "call_timeout_s", 60)
+    invoice_for("Acme Ltd")
+    remote.faults = ["", "lose"]
+    run_connection(hub, books)
+    # The batch was written down long ago, as when its worker was suspended, and left only now.
+    long_ago = clock.now() - timedelta(hours=1)
+    hub.transact(lambda session: session.execute(update(Batch).values(created_at=long_ago)))
+    make_due(hub)
+    remote.calls.clear()
+
+    run_connection(hub, books, direction="push")
+
+    assert "find clients" not in remote.calls

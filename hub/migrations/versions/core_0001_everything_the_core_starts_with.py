@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
     )
@@ -152,6 +153,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("times_left", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hint")),
         sa.UniqueConstraint("connection_id", "kind", "remote_id", name=op.f("uq_hint_connection_id_kind_remote_id")),
@@ -284,6 +286,7 @@ def upgrade() -> None:
         sa.Column("direction", sa.String(), nullable=False),
         sa.Column("remote_id", sa.String(), nullable=True),
         sa.Column("record_id", sa.Uuid(), nullable=True),
+        sa.Column("part", sa.String(), nullable=False),
         sa.Column("label", sa.String(), nullable=False),
         sa.Column("candidates", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("decision", sa.String(), nullable=True),
@@ -297,7 +300,8 @@ def upgrade() -> None:
             "kind",
             "direction",
             "record_id",
-            name=op.f("uq_match_case_connection_id_kind_direction_record_id"),
+            "part",
+            name=op.f("uq_match_case_connection_id_kind_direction_record_id_part"),
         ),
         sa.UniqueConstraint(
             "connection_id",
