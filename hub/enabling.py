@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hub.migrations import upgrade
-
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
@@ -16,6 +14,8 @@ log = structlog.get_logger("hub.plugins")
 
 def enable_with_tables(hub: Hub, name: str, *, actor: str) -> None:
     """Enable a plugin and bring its tables up to date. Without them it is disabled again."""
+    from hub.migrations import upgrade  # only now: every command imports this module, and few of them need Alembic
+
     hub.plugins.enable(name, actor=actor)
     try:
         upgrade(hub)

@@ -107,7 +107,15 @@ def spare_databases():
     return []
 
 
-@pytest.fixture(params=DATABASES)
+def pytest_generate_tests(metafunc):
+    """Each test on both databases, unless it names its own; in the browser on one: a page looks the same on both."""
+    named = any("database_url" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "database_url" in metafunc.fixturenames and not named:
+        in_browser = metafunc.definition.get_closest_marker("browser") is not None
+        metafunc.parametrize("database_url", DATABASES[:1] if in_browser else DATABASES, indirect=True)
+
+
+@pytest.fixture
 def database_url(request, tmp_path, spare_databases):
     """A database with the core's tables and nothing in them, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":

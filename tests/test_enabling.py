@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import inspect
 
-from hub import enabling
+from hub import enabling, migrations
 from hub.bootstrap import build_hub
 from hub.plugin_host import PluginState
 
@@ -27,7 +27,7 @@ def test_without_its_tables_it_stays_disabled_and_says_why(hub, monkeypatch):
     def fail(hub):
         raise RuntimeError("no room")
 
-    monkeypatch.setattr(enabling, "upgrade", fail)
+    monkeypatch.setattr(migrations, "upgrade", fail)
     with pytest.raises(RuntimeError):
         enabling.enable_with_tables(hub, "partner_portal", actor="user:ada")
     with hub.read() as session:
