@@ -149,7 +149,7 @@ def make_hub(settings):
     def make(plugins=None):
         hub = build_hub(settings, plugins=plugins or {})
         made.append(hub)
-        if plugins and len(made) == 1:
+        if len(made) == 1 and any(hasattr(plugin, "migrations") for plugin in (plugins or {}).values()):
             upgrade(hub)
         return hub
 

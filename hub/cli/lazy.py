@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "plugin": ("hub.cli.plugin:plugin", "Plugins: what is installed, and what is enabled."),
     "connection": ("hub.cli.connection:connection", "Connections to other systems."),
     "sync": ("hub.cli.sync:sync", "Bring a connection in step, now."),
+    "plan": ("hub.cli.plan:plan", "See what a sync would do, and do exactly that."),
     "match": ("hub.cli.match:match", "Say which of theirs is which of ours."),
     "link": ("hub.cli.link:link", "What records are called in other systems."),
     "deadletter": ("hub.cli.deadletter:deadletter", "Records that could not be delivered."),

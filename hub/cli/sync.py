@@ -9,10 +9,12 @@ import click
 from hub.bootstrap import Hub
 from hub.cli.lazy import PARTLY_FAILED
 from hub.cli.output import json_option, print_json
+from hub.cli.plan import show_plan
 from hub.cli.session import ACTOR, pass_hub
 from hub.sync.connections import connection_named
 from hub.sync.cycle import run_connection
 from hub.sync.models import RunStatus
+from hub.sync.plan import make_plan
 from hub.sync.runs import RunSummary
 
 EXIT_CODES = {
@@ -28,12 +30,24 @@ EXIT_CODES = {
 @click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
 @click.option("--direction", type=click.Choice(["push", "pull"]), help="Only this way.")
 @click.option("--full", is_flag=True, help="Read everything, not only what changed.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done, as a plan that can be applied.")
 @json_option
 @pass_hub
-def sync(hub: Hub, name: str, streams: tuple[str, ...], direction: str | None, full: bool, as_json: bool) -> None:
-    """Bring the connection NAME in step now, and say what was done. Exit code 3 if something is left over."""
+def sync(
+    hub: Hub, name: str, streams: tuple[str, ...], direction: str | None, full: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Bring the connection NAME in step now, and say what was done. Exit code 3 if something is left over.
+
+    With --dry-run nothing changes on either side: a plan says what would (`hub plan`).
+    """
+    if dry_run and full:
+        raise click.UsageError("A plan starts where the last reading ended: use --dry-run without --full.")
     with hub.read() as session:
         connection = connection_named(session, name)
+    if dry_run:
+        plan_id = make_plan(hub, connection.id, kinds=list(streams) or None, direction=direction, actor=ACTOR)
+        show_plan(hub, plan_id, as_json=as_json)
+        return
     summary = run_connection(
         hub, connection.id, kinds=list(streams) or None, direction=direction, full=full, trigger="manual", actor=ACTOR
     )

@@ -68,6 +68,13 @@ def records_now(session: Session, kind: str, ids: Sequence[UUID]) -> dict[UUID, 
     return {record.id: freeze(record) for record in circumstances(session).kinds[kind].load(session, ids)}
 
 
+def refs_in(change: Change) -> set[tuple[str, str]]:
+    """The records over there that a change refers to, as (kind, remote id)."""
+    refs: set[tuple[str, str]] = set()
+    _collect(change.values, refs)
+    return refs
+
+
 def take_in(session: Session, kind: str, record_id: UUID | None, values: Values) -> UUID:
     """Write values that came in, to one of our records or (None) a new one. Returns its id."""
     apply = circumstances(session).kinds[kind].apply

@@ -48,7 +48,7 @@ def run_connection(
     opened = open_connection(hub, connection_id)
     if opened.state not in AWAKE:
         raise RuleBroken(_why_not(hub, opened), code="connection-not-ready")
-    pulls, pushes = _streams(opened, kinds, direction)
+    pulls, pushes = streams_of(opened, kinds, direction)
     run = RunLog(hub, opened, direction or "both", trigger, actor, [*dict.fromkeys((*pulls, *pushes))])
     run.open()
     until = time.monotonic() + seconds
@@ -66,7 +66,7 @@ def run_connection(
 def push_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     """What is owed now, for at most so many seconds: the bounded piece of work of a queued job."""
     opened = open_connection(hub, connection_id)
-    _, pushes = _streams(opened, None, "push")
+    _, pushes = streams_of(opened, None, "push")
     run = RunLog(hub, opened, "push", "queue", "system", pushes)
     with run.closing():
         if opened.may_write:
@@ -79,7 +79,7 @@ def pull_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     owed.
     """
     opened = open_connection(hub, connection_id)
-    pulls, pushes = _streams(opened, None, None)
+    pulls, pushes = streams_of(opened, None, None)
     run, until = RunLog(hub, opened, "pull", "schedule", "system", pulls), time.monotonic() + seconds
     with hub.read() as session:
         is_due = session.scalar(select(Connection.id).where(Connection.id == connection_id, *reading_is_due(hub)))
@@ -172,7 +172,7 @@ def _left_over(hub: Hub, connection_id: UUID, kinds: Sequence[str]) -> dict[bool
     return {True: busy or 0, False: total - (busy or 0)}
 
 
-def _streams(opened: Opened, kinds: Sequence[str] | None, direction: str | None) -> tuple[list[str], list[str]]:
+def streams_of(opened: Opened, kinds: Sequence[str] | None, direction: str | None) -> tuple[list[str], list[str]]:
     """The streams to pull and those to push, in the connector's order. Raises NotFound for an unknown one."""
     for kind in kinds or ():
         opened.stream(kind)

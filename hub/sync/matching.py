@@ -142,18 +142,7 @@ def settle_before_create(
     """Look for what is about to be created where names are taken once. Returns what may be sent."""
     creates = [item for item in prepared if item.op == Op.CREATE] if stream.find_first else []
     with hub.read() as session:
-        decided = {
-            (case.record_id, case.part)
-            for case in session.scalars(
-                select(MatchCase).where(
-                    MatchCase.connection_id == opened.id,
-                    MatchCase.kind == stream.kind,
-                    MatchCase.direction == "out",
-                    MatchCase.record_id.in_([item.link.record_id for item in creates]),
-                    MatchCase.decision == "create",
-                )
-            )
-        }
+        decided = decided_anew(session, opened.id, stream.kind, [item.link for item in creates])
     asked = [item for item in creates if (item.link.record_id, item.link.part) not in decided]
     if not asked:
         return list(prepared)
@@ -175,6 +164,32 @@ def settle_before_create(
     return [item for item in prepared if item not in asked or item in kept]
 
 
+def decided_anew(
+    session: Session, connection_id: UUID, kind: str, links: Sequence[Link]
+) -> set[tuple[UUID | None, str]]:
+    """The records, with their part, that a person decided to create anew."""
+    rows = session.execute(
+        select(MatchCase.record_id, MatchCase.part).where(
+            MatchCase.connection_id == connection_id,
+            MatchCase.kind == kind,
+            MatchCase.direction == "out",
+            MatchCase.record_id.in_([link.record_id for link in links]),
+            MatchCase.decision == "create",
+        )
+    )
+    return {(row.record_id, row.part) for row in rows}
+
+
+def linked_there(session: Session, connection_id: UUID, kind: str, remote_ids: Sequence[str]) -> set[str]:
+    """Which of these records over there have a link already."""
+    rows = session.scalars(
+        select(Link.remote_id).where(
+            Link.connection_id == connection_id, Link.kind == kind, Link.remote_id.in_(remote_ids)
+        )
+    )
+    return {remote_id for remote_id in rows if remote_id is not None}
+
+
 def _sort_out(
     session: Session,
     opened: Opened,
@@ -187,13 +202,7 @@ def _sort_out(
     # read: whichever create ends in between is then either among the open ones or among the links.
     is_open = has_open_create(session, opened.id, stream.kind)
     remote_ids = [item.remote_id for items in found.values() for item in items]
-    taken = set(
-        session.scalars(
-            select(Link.remote_id).where(
-                Link.connection_id == opened.id, Link.kind == stream.kind, Link.remote_id.in_(remote_ids)
-            )
-        )
-    )
+    taken = linked_there(session, opened.id, stream.kind, remote_ids)
     kept: list[Prepared] = []
     items: list[Item] = []
     for item in asked:

@@ -144,12 +144,16 @@ def _heed(stream: Stream, link: Link, verdict: Verdict) -> None:
 
 
 def _known_item(arrival: Arrival, verdict: Verdict) -> Item:
-    differences = verdict.disputed or None
+    before = arrival.before or {}
+    changed = {*verdict.taken, *verdict.refused, *verdict.undecided}
+    differences = {name: {"hub": before.get(name), "remote": arrival.shown[name]} for name in sorted(changed)}
+    differences |= verdict.disputed
     if verdict.is_conflict or verdict.undecided:
         reason = f"Both sides changed {', '.join(sorted(verdict.disputed))}."
         return _item(arrival, Status.CONFLICT, reason, differences=differences)
     reason = f"The hub decides on {', '.join(sorted(verdict.refused))}." if verdict.refused else ""
-    return _item(arrival, Status.UPDATED if verdict.taken else Status.UNCHANGED, reason, differences=differences)
+    status = Status.UPDATED if verdict.taken else Status.UNCHANGED
+    return _item(arrival, status, reason, differences=differences or None)
 
 
 def _unknown(

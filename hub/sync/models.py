@@ -261,13 +261,20 @@ class RunItem(Identified, Base):
 
 
 class Plan(Identified, Base):
-    """What a dry run would do, applicable as it stands until it expires."""
+    """What a dry run would do, applicable as it stands until it expires.
+
+    digest: over all its items. counts: how many of each action, by direction and stream. totals: of the documents that
+    would go out, by currency. calls: how many calls applying it takes, about.
+    """
 
     __tablename__ = "plan"
 
     connection_id: Mapped[UUID] = mapped_column(index=True)
+    kinds: Mapped[list[Any]]
     digest: Mapped[str]
     counts: Mapped[dict[str, Any]]
+    totals: Mapped[dict[str, Any]]
+    calls: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
@@ -275,19 +282,31 @@ class Plan(Identified, Base):
 
 
 class PlanItem(Identified, Base):
-    """One change of a plan, bound to our revision, their version and the body."""
+    """One change of a plan, bound to our revision, their version and the body.
+
+    direction: "push" or "pull". action: create, update, delete, adopt, conflict; or what the plan cannot do: ask (a
+    person has to match it), wait, refuse. differences: per field what is there and what would be. body: as it would be
+    sent. needs: our records that the plan creates before it. status: planned, or what became of it.
+    """
 
     __tablename__ = "plan_item"
+    __table_args__ = (Index("ix_plan_item_plan_id_id", "plan_id", "id"),)
 
-    plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.id"), index=True)
-    link_id: Mapped[UUID | None]
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.id"))
     kind: Mapped[str]
     direction: Mapped[str]
     action: Mapped[str]
     label: Mapped[str]
+    record_id: Mapped[UUID | None]
+    part: Mapped[str] = mapped_column(default="")
+    remote_id: Mapped[str | None]
     revision: Mapped[int | None]
     remote_version: Mapped[str | None]
     differences: Mapped[dict[str, Any]]
+    body: Mapped[dict[str, Any] | None]
+    needs: Mapped[list[Any]]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    field: Mapped[str] = mapped_column(default="")
     amount: Mapped[Decimal | None] = mapped_column(Amount())
     currency: Mapped[str | None]
     document_on: Mapped[date | None]

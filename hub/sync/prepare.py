@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -11,8 +11,10 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hub.core.database import circumstances
 from hub.core.errors import ConnectorError, PermanentFailure
 from hub.core.frozen import freeze
+from hub.core.kinds import RecordKind
 from hub.core.outbox import Link
 from hub.sync.connector import Op, Ref, Status, Stream, Values
 from hub.sync.runs import Item, RunLog
@@ -41,56 +43,108 @@ class Prepared:
     agreed: Values | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What would go out for one link: of a record that is gone nothing; else it waits for a record that is missing over
+    there, or the connector has something against it, or here are all its fields and those that differ.
+    """
+
+    link: Link
+    record: Any | None
+    label: str
+    missing: Ref | None = None
+    failure: Exception | None = None
+    values: Values = field(default_factory=dict)
+    body: Values = field(default_factory=dict)
+    refs: Sequence[Ref] = ()
+
+    @property
+    def op(self) -> Op:
+        return Op.CREATE if self.link.remote_id is None else Op.UPDATE
+
+    @property
+    def is_unchanged(self) -> bool:
+        return self.op == Op.UPDATE and not self.body
+
+
+def map_links(
+    session: Session,
+    opened: Opened,
+    stream: Stream,
+    links: Sequence[Link],
+    planned: Mapping[Ref, str] | None = None,
+) -> list[Mapped]:
+    """The present records of these links in the vendor's fields. planned: ids of what would be created before them."""
+    kind = circumstances(session).kinds[stream.kind]
+    found = kind.load(session, [link.record_id for link in links if link.record_id])
+    records = {record.id: record for record in found}
+    needs, faulty = needs_of(opened, stream, links, records)
+    remote_ids = remote_ids_of(session, opened.id, [ref for refs in needs.values() for ref in refs])
+    remote_ids = {**(planned or {}), **remote_ids}
+    return [
+        _mapped(opened, stream, kind, link, records.get(link.record_id), needs, faulty, remote_ids) for link in links
+    ]
+
+
+def _mapped(
+    opened: Opened,
+    stream: Stream,
+    kind: RecordKind,
+    link: Link,
+    record: Any | None,
+    needs: Mapping[UUID, Sequence[Ref]],
+    faulty: Mapping[UUID, Exception],
+    remote_ids: Mapping[Ref, str],
+) -> Mapped:
+    if record is None:
+        return Mapped(link, None, link.label)
+    label = kind.label(record)
+    if link.id in faulty:
+        return Mapped(link, record, label, failure=faulty[link.id])
+    missing = next((ref for ref in needs[link.id] if ref not in remote_ids), None)
+    if missing is not None:
+        return Mapped(link, record, label, missing=missing)
+    try:
+        values: Values = freeze(opened.connector.body(stream.kind, record, remote_ids, part=link.part))
+    except ConnectorError as failure:
+        if not isinstance(failure, PermanentFailure):
+            raise
+        return Mapped(link, record, label, failure=failure)
+    except Exception as failure:
+        return Mapped(link, record, label, failure=failure)
+    body = values if link.remote_id is None else _differences(values, link.sent)
+    return Mapped(link, record, label, values=values, body=body, refs=needs[link.id])
+
+
 def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run: RunLog) -> list[Prepared]:
     """Load and map the present records. What waits, is refused by the mapping, or is unchanged is settled here."""
     if not links:
         return []
-    kind = hub.kinds[stream.kind]
     with hub.read() as session:
-        records = {
-            record.id: record for record in kind.load(session, [link.record_id for link in links if link.record_id])
-        }
-    needs, faulty = _needs(opened, stream, links, records)
-    with hub.read() as session:
-        remote_ids = remote_ids_of(session, opened.id, [ref for refs in needs.values() for ref in refs])
+        mapped = map_links(session, opened, stream, links)
     prepared: list[Prepared] = []
     unchanged: list[tuple[Link, Item]] = []
-    for link in links:
-        record = records.get(link.record_id) if link.record_id else None
-        if record is None:
-            unchanged.append((link, _item(stream, link, Status.UNCHANGED, reason="The record is gone here.")))
-            continue
-        label = kind.label(record)
-        if link.id in faulty:
-            _set_aside(hub, opened, link, faulty[link.id], _item(stream, link, Status.REJECTED, label), run)
-            continue
-        missing = [ref for ref in needs[link.id] if ref not in remote_ids]
-        if missing:
-            wait_for_parents(hub, opened, link, missing[0], label, run)
-            continue
-        try:
-            mapped: Values = freeze(opened.connector.body(stream.kind, record, remote_ids, part=link.part))
-        except ConnectorError as failure:
-            if not isinstance(failure, PermanentFailure):
-                raise
-            _set_aside(hub, opened, link, failure, _item(stream, link, Status.REJECTED, label), run)
-            continue
-        except Exception as failure:
-            _set_aside(hub, opened, link, failure, _item(stream, link, Status.REJECTED, label), run)
-            continue
-        body = mapped if link.remote_id is None else _differences(mapped, link.sent)
-        if link.remote_id is not None and not body:
-            unchanged.append((link, _item(stream, link, Status.UNCHANGED, label)))
-            continue
-        op = Op.CREATE if link.remote_id is None else Op.UPDATE
-        agreed = freeze(record) if stream.pulls else None
-        prepared.append(Prepared(link, op, record.revision, label, mapped, body, agreed))
-    settle_unchanged(hub, unchanged, {item.id: item.revision for item in records.values()}, run)
+    for item in mapped:
+        if item.record is None:
+            reason = "The record is gone here."
+            unchanged.append((item.link, _item(stream, item.link, Status.UNCHANGED, reason=reason)))
+        elif item.failure is not None:
+            _set_aside(hub, opened, item.link, item.failure, _item(stream, item.link, Status.REJECTED, item.label), run)
+        elif item.missing is not None:
+            wait_for_parents(hub, opened, item.link, item.missing, item.label, run)
+        elif item.is_unchanged:
+            unchanged.append((item.link, _item(stream, item.link, Status.UNCHANGED, item.label)))
+        else:
+            agreed = freeze(item.record) if stream.pulls else None
+            revision = item.record.revision
+            prepared.append(Prepared(item.link, item.op, revision, item.label, item.values, item.body, agreed))
+    revisions = {item.record.id: item.record.revision for item in mapped if item.record is not None}
+    settle_unchanged(hub, unchanged, revisions, run)
     return prepared
 
 
-def _needs(
-    opened: Opened, stream: Stream, links: Sequence[Link], records: dict[UUID, Any]
+def needs_of(
+    opened: Opened, stream: Stream, links: Sequence[Link], records: Mapping[UUID, Any]
 ) -> tuple[dict[UUID, Sequence[Ref]], dict[UUID, Exception]]:
     """What each link's record refers to, by link; and where the connector could not say."""
     needs: dict[UUID, Sequence[Ref]] = {}

@@ -7,7 +7,7 @@ two lines leaves either nothing, or an attempt without an answer, which is resol
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
@@ -49,13 +49,23 @@ def push(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], until: 
                     return
 
 
-def push_block(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run: RunLog) -> None:
-    """One claimed block: what has no answer yet is resolved, the rest is prepared, stored and sent in batches."""
+def push_block(
+    hub: Hub,
+    opened: Opened,
+    stream: Stream,
+    links: Sequence[Link],
+    run: RunLog,
+    only: Callable[[Sequence[Prepared]], Sequence[Prepared]] = lambda prepared: prepared,
+) -> None:
+    """One claimed block: what has no answer yet is resolved, the rest is prepared, stored and sent in batches.
+
+    only: what of it may be sent, as it was prepared; it settles the rest itself.
+    """
     open_links = [link for link in links if link.attempt_id is not None]
     if open_links:
         resolve(hub, opened, stream, open_links, run)
     prepared = prepare(hub, opened, stream, [link for link in links if link.attempt_id is None], run)
-    prepared = settle_before_create(hub, opened, stream, prepared, run)
+    prepared = settle_before_create(hub, opened, stream, only(prepared), run)
     for start in range(0, len(prepared), stream.batch_size):
         stored = store(hub, opened, stream, prepared[start : start + stream.batch_size], run)
         if stored is not None and not deliver(hub, opened, stream, stored, run):

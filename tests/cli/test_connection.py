@@ -308,3 +308,36 @@ def test_an_export_that_cannot_be_written_leaves_nothing(worked, tmp_path):
 
 def test_an_unknown_kind_is_named_with_those_there_are(worked):
     assert "There is no kind of record called “cats”. There is: clients, " in worked("export", "cats", "-", code=1).err
+
+
+def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(books, vendor):
+    books("connection", "add", "quickbooks", "--name", "books", "--config", "books.json", "--read-only")
+
+    shown = books("sync", "books", "--dry-run").out
+
+    assert "create invoices to books: INV-00001" in shown
+    assert "create clients to books" in shown
+    assert "hub plan apply" in shown
+    assert vendor.sandbox.effects() == []
+
+
+def test_a_plan_is_applied_whole_or_in_part_and_shown_with_what_became_of_it(books, vendor):
+    books("connection", "add", "quickbooks", "--name", "books", "--config", "books.json", "--read-only")
+    plan = books("sync", "books", "--dry-run", "--json").json
+    first = next(item for item in plan["items"] if item["kind"] == "invoices")
+    assert "--go-live" in books("plan", "apply", plan["id"], code=1).err
+
+    books("plan", "apply", plan["id"], "--only", first["label"], "--go-live")
+    books("sync", "books", code=None)
+
+    statuses = {item["label"]: item["status"] for item in books("plan", "show", plan["id"], "--json").json["items"]}
+    assert statuses[first["label"]] == "created"
+    assert sorted(status for label, status in statuses.items() if label.startswith("INV-")) == ["created", "planned"]
+
+    books("plan", "apply", plan["id"])
+    assert "nothing left to apply" in books("plan", "apply", plan["id"], code=1).err
+    assert "Nothing would change: books is in step." in books("sync", "books", "--dry-run").out
+
+
+def test_a_plan_cannot_start_from_the_beginning(connected):
+    assert "use --dry-run without --full" in connected("sync", "books", "--dry-run", "--full", code=2).err

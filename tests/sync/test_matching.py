@@ -209,7 +209,10 @@ def test_each_part_of_a_client_is_asked_about_on_its_own(hub, books, remote, inv
     assert remote.created("clients") == 0
 
 
-def test_a_look_alike_is_looked_for_ever_less_often_while_a_create_has_no_answer(hub, books, remote, invoice_for):
+def test_a_look_alike_is_looked_for_ever_less_often_while_a_create_has_no_answer(
+    hub, books, remote, invoice_for, monkeypatch
+):
+    monkeypatch.setattr(Fake, "call_timeout_s", 600)
     invoice_for("Acme Ltd")
     remote.faults = ["", "lose"]  # the service; then the client, whose answer is lost
     run_connection(hub, books)

@@ -329,8 +329,11 @@ def upgrade() -> None:
         "plan",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("connection_id", sa.Uuid(), nullable=False),
+        sa.Column("kinds", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("counts", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("totals", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
@@ -527,14 +530,20 @@ def upgrade() -> None:
         "plan_item",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("plan_id", sa.Uuid(), nullable=False),
-        sa.Column("link_id", sa.Uuid(), nullable=True),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("direction", sa.String(), nullable=False),
         sa.Column("action", sa.String(), nullable=False),
         sa.Column("label", sa.String(), nullable=False),
+        sa.Column("record_id", sa.Uuid(), nullable=True),
+        sa.Column("part", sa.String(), nullable=False),
+        sa.Column("remote_id", sa.String(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=True),
         sa.Column("remote_version", sa.String(), nullable=True),
         sa.Column("differences", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("body", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("needs", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.String(), nullable=True),
         sa.Column("document_on", sa.Date(), nullable=True),
@@ -542,7 +551,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_plan_item_plan_id_plan")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan_item")),
     )
-    op.create_index(op.f("ix_plan_item_plan_id"), "plan_item", ["plan_id"], unique=False)
+    op.create_index("ix_plan_item_plan_id_id", "plan_item", ["plan_id", "id"], unique=False)
     op.create_table(
         "project",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -859,7 +868,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_project_name"), table_name="project")
     op.drop_index(op.f("ix_project_client_id"), table_name="project")
     op.drop_table("project")
-    op.drop_index(op.f("ix_plan_item_plan_id"), table_name="plan_item")
+    op.drop_index("ix_plan_item_plan_id_id", table_name="plan_item")
     op.drop_table("plan_item")
     op.drop_index(op.f("ix_payment_client_id"), table_name="payment")
     op.drop_table("payment")

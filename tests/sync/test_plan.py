@@ -1,0 +1,306 @@
+"""Dry runs: a plan says what a run would do and changes nothing; applied, it does that, and nothing that is stale."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select, update
+
+from hub.core import clock
+from hub.core.clients.models import Client
+from hub.core.clients.service import change_client
+from hub.core.database import Base
+from hub.core.errors import NotFound, RuleBroken
+from hub.core.outbox import Link
+from hub.sdk import Change, Page
+from hub.sync.apply import apply_plan, load_plan
+from hub.sync.connections import get_connection, set_state
+from hub.sync.cycle import push_slice, run_connection
+from hub.sync.models import ConnectionState, Plan
+from hub.sync.plan import make_plan
+from tests.sync.fake_remote import payment
+
+PLAN_TABLES = {"plan", "plan_item", "audit_entry"}
+
+
+def contents(hub):
+    """Every row of every table, apart from the plans themselves and the audit log."""
+    with hub.read() as session:
+        return {
+            table.name: sorted(map(repr, session.execute(select(table)).all()))
+            for table in Base.metadata.sorted_tables
+            if table.name not in PLAN_TABLES
+        }
+
+
+def planned(hub, connection_id, **values):
+    """The items of a new plan, as (direction, action, kind, label)."""
+    plan, items = load_plan(hub, make_plan(hub, connection_id, **values))
+    return plan, [(item.direction, item.action, item.kind, item.label) for item in items]
+
+
+def set_connection(hub, connection_id, state):
+    hub.transact(lambda session: set_state(session, connection_id, state) and None)
+
+
+def rename(hub, client_id, name):
+    hub.transact(lambda session: change_client(session, client_id, name=name) and None)
+
+
+def show(remote, *changes):
+    remote.pages.append(Page(changes, None))
+
+
+def client_change(remote_id, name, **values):
+    return Change("clients", remote_id, {"name": name, **values}, version="9", label=name)
+
+
+@pytest.fixture
+def resting(hub, books):
+    """The connection only reads, so that nothing goes by itself."""
+    set_connection(hub, books, ConnectionState.READ_ONLY)
+    return books
+
+
+# Making a plan --------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_shows_what_would_go_out_parents_first_with_the_money_it_comes_to(hub, invoice_for, resting, remote):
+    invoice = invoice_for("Acme Ltd")
+
+    plan, items = planned(hub, resting)
+
+    assert items == [
+        ("push", "create", "services", "Consulting hours"),
+        ("push", "create", "clients", "Acme Ltd"),
+        ("push", "create", "invoices", f"{invoice.number} Acme Ltd"),
+    ]
+    assert {currency: Decimal(total) for currency, total in plan.totals.items()} == {"GBP": Decimal(96)}
+    assert plan.counts == {"push": {kind: {"create": 1} for kind in ("clients", "invoices", "services")}}
+    assert plan.calls == 4  # one call for each stream, and a look for the client's name
+
+
+def test_a_plan_shows_each_field_that_would_change(hub, invoice_for, books, remote):
+    invoice = invoice_for("Acme Ltd")
+    run_connection(hub, books)
+    rename(hub, invoice.client_id, "Acme Limited")
+
+    _, items = load_plan(hub, make_plan(hub, books))
+
+    assert [(item.action, item.differences) for item in items] == [
+        ("update", {"name": {"remote": "Acme Ltd", "hub": "Acme Limited"}})
+    ]
+
+
+def test_a_plan_shows_what_would_come_in(hub, invoice_for, books, remote):
+    invoice_for("Acme Ltd")
+    run_connection(hub, books)
+    show(remote, client_change("c7", "Globex"), client_change("c1", "Acme Group"))
+    show(remote, payment("p1", client="c1", invoice="i1", amount="96.00"))
+
+    _, items = planned(hub, books)
+
+    assert sorted(items) == [
+        ("pull", "create", "clients", "Globex"),
+        ("pull", "create", "payments", "p1"),
+        ("pull", "update", "clients", "Acme Group"),
+    ]
+
+
+def test_what_comes_in_after_something_that_comes_in_is_in_the_plan(hub, invoice_for, books, remote):
+    show(remote, client_change("c7", "Globex"))
+    page = payment("p1", client="c7", invoice="i9", amount="10.00")
+    values = {**page.values, "client_id": type(page.values["client_id"])("clients", "c7")}  # waits for its client
+    show(remote, Change("payments", "p1", values, version="1", label="p1"))
+
+    _, items = load_plan(hub, make_plan(hub, books))
+
+    assert [(item.action, item.kind, item.needs) for item in items] == [
+        ("create", "clients", []),
+        ("create", "payments", [["clients", "c7"]]),
+    ]
+
+
+def test_what_a_person_has_to_match_or_the_connector_refuses_is_said(hub, invoice_for, resting, remote):
+    remote.records["clients"] = {"old1": {"name": "Acme Limited", "version": 1}}
+    remote.bad_names = {"Bad Ltd"}
+    invoice_for("Acme Ltd")
+    invoice_for("Bad Ltd")
+
+    _, items = planned(hub, resting)
+
+    assert ("push", "ask", "clients", "Acme Ltd") in items
+    assert ("push", "refuse", "clients", "Bad Ltd") in items
+    assert [action for _, action, kind, _ in items if kind == "invoices"] == ["wait", "wait"]
+
+
+def test_making_a_plan_changes_nothing_on_either_side(hub, invoice_for, books, remote):
+    invoice = invoice_for("Acme Ltd")
+    run_connection(hub, books)
+    rename(hub, invoice.client_id, "Acme Limited")
+    invoice_for("Umbrella")
+    show(remote, client_change("c7", "Globex"), payment("p1", client="c1", invoice="i1", amount="96.00"))
+    before, ledger = contents(hub), list(remote.ledger)
+
+    make_plan(hub, books)
+
+    assert contents(hub) == before
+    assert remote.ledger == ledger
+
+
+def test_where_nothing_would_change_the_plan_is_empty(hub, invoice_for, books, remote):
+    invoice_for("Acme Ltd")
+    run_connection(hub, books)
+
+    plan, items = planned(hub, books)
+
+    assert (items, plan.counts, plan.totals, plan.calls) == ([], {}, {}, 0)
+
+
+# Applying it ----------------------------------------------------------------------------------------------------------
+
+
+def test_applying_does_what_the_plan_shows(hub, invoice_for, books, remote):
+    invoice_for("Acme Ltd")
+    show(remote, client_change("c7", "Globex"))
+    plan_id = make_plan(hub, books)
+
+    applied = apply_plan(hub, plan_id)
+
+    assert (applied.ok, applied.outcomes) == (True, {"created": 4})
+    assert [effect[:2] for effect in remote.ledger] == [
+        ("create", "services"),
+        ("create", "clients"),
+        ("create", "invoices"),
+    ]
+    assert remote.records["invoices"]["i1"]["client"] == "c1"  # the id of the client that the plan created
+    with hub.read() as session:
+        assert "Globex" in session.scalars(select(Client.name)).all()
+
+
+def test_what_changed_here_since_is_stale_and_the_rest_goes(hub, invoice_for, books, remote):
+    first, second = invoice_for("Acme Ltd"), invoice_for("Umbrella")
+    run_connection(hub, books)
+    rename(hub, first.client_id, "Acme Limited")
+    rename(hub, second.client_id, "Umbrella Corp")
+    plan_id = make_plan(hub, books)
+    rename(hub, first.client_id, "Acme Group")
+
+    applied = apply_plan(hub, plan_id)
+
+    assert applied.outcomes == {"stale": 1, "updated": 1}
+    assert not applied.ok
+    assert [held["name"] for held in remote.records["clients"].values()] == ["Acme Ltd", "Umbrella Corp"]
+
+
+def test_what_changed_there_since_is_stale(hub, firm, books, remote):
+    show(remote, client_change("c7", "Globex"), client_change("c8", "Initech"))
+    plan_id = make_plan(hub, books)
+    remote.pages[0] = Page(
+        (Change("clients", "c7", {"name": "Globex Two"}, version="2"), remote.pages[0].changes[1]), None
+    )
+
+    applied = apply_plan(hub, plan_id)
+
+    assert applied.outcomes == {"stale": 1, "created": 1}
+    with hub.read() as session:
+        assert session.scalars(select(Client.name)).all() == ["Initech"]
+
+
+def test_a_part_brings_what_it_needs_and_the_rest_stays_held(hub, invoice_for, resting, remote):
+    chosen, other = invoice_for("Acme Ltd"), invoice_for("Umbrella")
+    plan_id = make_plan(hub, resting)
+
+    applied = apply_plan(hub, plan_id, only=[f"{chosen.number} Acme Ltd"], go_live=True)
+    push_slice(hub, resting, seconds=5)  # a worker comes by
+
+    assert applied.ok
+    assert [held["number"] for held in remote.records["invoices"].values()] == [chosen.number]
+    with hub.read() as session:
+        assert get_connection(session, resting).state == "active"
+        held = session.scalars(select(Link.label).where(Link.held.is_(True))).all()
+    assert len(held) == 1
+
+    again = apply_plan(hub, make_plan(hub, resting))  # another plan shows it, and lets it go
+    assert again.ok
+    assert {held["number"] for held in remote.records["invoices"].values()} == {chosen.number, other.number}
+
+
+def test_a_connection_that_only_reads_writes_nothing_unless_it_is_to_go_live(hub, invoice_for, resting, remote):
+    invoice_for("Acme Ltd")
+    plan_id = make_plan(hub, resting)
+
+    with pytest.raises(RuleBroken, match="With --go-live it does from now on") as refusal:
+        apply_plan(hub, plan_id)
+
+    assert refusal.value.code == "connection-not-ready"
+    assert remote.ledger == []
+
+
+def test_a_plan_is_applied_once(hub, invoice_for, books, remote):
+    invoice_for("Acme Ltd")
+    plan_id = make_plan(hub, books)
+    apply_plan(hub, plan_id)
+    ledger = list(remote.ledger)
+
+    with pytest.raises(RuleBroken, match="nothing left to apply"):
+        apply_plan(hub, plan_id)
+
+    assert remote.ledger == ledger
+
+
+def test_what_could_not_be_reached_can_be_applied_again(hub, invoice_for, books, remote):
+    invoice_for("Acme Ltd")
+    plan_id = make_plan(hub, books)
+    remote.faults = ["down"]
+    assert not apply_plan(hub, plan_id).ok
+
+    applied = apply_plan(hub, plan_id)
+
+    assert applied.ok, applied.run.headline
+    assert remote.created("invoices") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [({"expires_at": clock.now() - timedelta(seconds=1)}, "plan-expired"), ({"digest": "other"}, "plan-incomplete")],
+)
+def test_a_plan_that_is_no_good_any_more_is_refused(hub, invoice_for, books, remote, values, code):
+    invoice_for("Acme Ltd")
+    plan_id = make_plan(hub, books)
+    hub.transact(lambda session: session.execute(update(Plan).values(**values)))
+
+    with pytest.raises(RuleBroken) as refusal:
+        apply_plan(hub, plan_id)
+
+    assert (refusal.value.code, remote.ledger) == (code, [])
+
+
+def test_a_choice_that_is_not_in_the_plan_is_refused_by_name(hub, invoice_for, books, remote):
+    invoice_for("Acme Ltd")
+    plan_id = make_plan(hub, books)
+
+    with pytest.raises(NotFound, match="nothing to apply called INV-7"):
+        apply_plan(hub, plan_id, only=["INV-7"])
+
+
+def test_a_plan_there_is_not_is_said_to_be_so(hub, books):
+    with pytest.raises(NotFound, match="There is no plan"):
+        apply_plan(hub, books)
+
+
+def test_a_plan_that_updates_too_much_is_stopped_before_the_first_write(hub, invoice_for, books, remote):
+    invoices = [invoice_for(f"Client {number} Ltd") for number in range(6)]
+    run_connection(hub, books)
+    for number, invoice in enumerate(invoices):
+        rename(hub, invoice.client_id, f"Firm {number} Ltd")
+    plan_id = make_plan(hub, books)
+    ledger = list(remote.ledger)
+
+    with pytest.raises(RuleBroken, match="update 6 of 6 clients, more than the guard of 5") as refusal:
+        apply_plan(hub, plan_id)
+    assert (refusal.value.code, remote.ledger) == ("plan-guarded", ledger)
+
+    assert apply_plan(hub, plan_id, beyond_guards=True).outcomes == {"updated": 6}
