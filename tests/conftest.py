@@ -95,8 +95,9 @@ def postgres_template(postgres_server, tmp_path_factory):
     return name
 
 
-def migrate(url, folder):
-    hub = build_hub(load_settings({"data_dir": str(folder), "database_url": url}, environ={}), plugins={})
+def migrate(url, folder, plugins=None):
+    settings = load_settings({"data_dir": str(folder), "database_url": url}, environ={})
+    hub = build_hub(settings, plugins=plugins or {})
     upgrade(hub)
     hub.close()
 
@@ -151,6 +152,8 @@ def make_hub(settings):
         made.append(hub)
         if len(made) == 1 and any(hasattr(plugin, "migrations") for plugin in (plugins or {}).values()):
             upgrade(hub)
+        with hub.read():
+            pass  # so that its plugins are loaded
         return hub
 
     yield make

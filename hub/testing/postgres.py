@@ -37,11 +37,15 @@ SELECT md5(string_agg(concat_ws(' ', c.relname, c.relkind, a.attname, a.atttypid
     a.attnum)), (SELECT string_agg(version_num, ',' ORDER BY version_num) FROM alembic_version)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace
 """
+_FILLED = """
+SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    AND relkind = 'r' AND relname NOT LIKE 'alembic_version%' AND pg_relation_size(oid) > 0
+"""
 _EMPTY = """
 DO $$ DECLARE item record; BEGIN
     SET LOCAL session_replication_role = replica;  -- no foreign key is looked at: all of it goes
     FOR item IN SELECT oid::regclass AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace
-        AND relkind = 'r' AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0
+        AND relkind = 'r' AND relname NOT LIKE 'alembic_version%' AND pg_relation_size(oid) > 0
     LOOP EXECUTE format('DELETE FROM %s', item.name); END LOOP;
     FOR item IN SELECT format('%I.%I', schemaname, sequencename) AS name FROM pg_sequences WHERE last_value IS NOT NULL
     LOOP EXECUTE format('ALTER SEQUENCE %s RESTART', item.name); END LOOP;
@@ -62,7 +66,7 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._data, self._log, self._port = folder / "data", folder / "server.log", folder / "port"
-        self._tables: dict[str, Any] = {}
+        self._templates: dict[str, Any] = {}
 
     def start(self) -> PostgresServer:
         """Returns once it answers. Raises PostgresUnavailable with the reason."""
@@ -118,15 +122,20 @@ class PostgresServer:
 
         Returns False, and changes nothing, where that cannot be known: others are connected, or tables changed.
         """
-        if like not in self._tables:
+        if like not in self._templates:
             with closing(self.connect(like)) as connection:
-                self._tables[like] = connection.execute(_TABLES).fetchone()
+                rows = {table: _rows_of(connection, table) for (table,) in connection.execute(_FILLED).fetchall()}
+                self._templates[like] = connection.execute(_TABLES).fetchone(), rows
+        tables, rows = self._templates[like]
         with closing(self.connect(name)) as connection:
             if connection.execute(_OTHERS).fetchone() != (0,):
                 return False
-            if connection.execute(_TABLES).fetchone() != self._tables[like]:
+            if connection.execute(_TABLES).fetchone() != tables:
                 return False
             connection.execute(_EMPTY)
+            for table, content in rows.items():
+                with connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
+                    copy.write(content)
         return True
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
@@ -143,6 +152,11 @@ class PostgresServer:
         if done.returncode != 0:
             log = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
             raise PostgresUnavailable(" ".join([*said[-2:], *log[-2:]]) or f"{program} failed")
+
+
+def _rows_of(connection: psycopg.Connection[Any], table: str) -> bytes:
+    with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copy:
+        return b"".join(bytes(part) for part in copy)
 
 
 @contextmanager

@@ -1,4 +1,7 @@
 import hashlib
+import os
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -11,15 +14,43 @@ from hub.access.sign_in import open_session
 from hub.access.users import create_user
 from plugins.partner_portal import partners, service
 from plugins.partner_portal.models import Deal
+from tests.conftest import migrate
 from tests.lent_app import app_for
 
 TODAY = datetime.now(UTC).date()
 
 
+PLUGINS = {"partner_portal": partner_portal}
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """As everywhere, with the plugin's tables."""
+    path = tmp_path_factory.mktemp("template") / "hub.sqlite3"
+    migrate(f"sqlite:///{path}", path.parent, PLUGINS)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server, tmp_path_factory):
+    """As everywhere, with the plugin's tables."""
+    name = f"template_{os.urandom(6).hex()}"
+    migrate(postgres_server.create_database(name), tmp_path_factory.mktemp("template"), PLUGINS)
+    return name
+
+
+@pytest.fixture(scope="session")
+def spare_databases():
+    """Those with the plugin's tables."""
+    return []
+
+
 @pytest.fixture
 def hub(make_hub):
     """A hub with this plugin only, and two product families."""
-    hub = make_hub({"partner_portal": partner_portal})
+    hub = make_hub(PLUGINS)
 
     def prepare(session):
         partners.set_family(session, "erp", "ERP")
