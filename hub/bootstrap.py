@@ -36,7 +36,7 @@ class Hub:
         self.settings = settings
         self.database = Database(settings.database_url)
         self.plugins = PluginHost(self.database, plugins=plugins)
-        self.cipher = Cipher(secret_keys(settings))
+        self.cipher = Cipher(lambda: secret_keys(settings))
         self._kinds: tuple[int, dict[str, RecordKind]] = (-2, {})
 
     # Work in the database --------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import difflib
 import os
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,6 +132,18 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
             f"The key file {path} cannot be read or made ({failure.strerror}). "
             "Give the hub's user the right to it, or set HUB_SECRET_KEY."
         ) from failure
+
+
+def replace_secret_keys(settings: Settings, keys: Sequence[str]) -> None:
+    """Write the key file anew, in one step: whoever reads it sees the old keys or the new ones."""
+    path = settings.data_dir / KEY_FILE
+    beside = path.with_name(f"{KEY_FILE}.new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write("\n".join(keys) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
 
 
 # Where values come from ------------------------------------------------------------------------------------------
@@ -362,7 +374,7 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _split_keys(text: str) -> tuple[str, ...]:
-    return tuple(key for key in (part.strip() for part in text.split(",")) if key)
+    return tuple(text.replace(",", " ").split())
 
 
 def _url_of(host: str, port: int) -> str:

@@ -265,8 +265,8 @@ def configuration_page() -> str:
             ),
             "## Keys",
             wrapped(
-                "`secret_key` is one Fernet key, or several separated by commas: the first encrypts, all decrypt. "
-                "Credentials of connections and settings of plugins are unreadable without it, so keep a copy."
+                "`secret_key` is one Fernet key, or several separated by commas or spaces: the first encrypts, all "
+                "decrypt. Credentials of connections and settings of plugins are unreadable without it, so keep a copy."
             ),
         ]
     )

@@ -18,6 +18,7 @@ from hub.core import clock
 from hub.core.errors import HubError, SetupError
 from hub.core.outbox import Link
 from hub.plugin_host import PluginState
+from hub.rotation import keys_in_use
 from hub.sync.models import Connection, ConnectionState, Lease
 
 LEAST_FREE_MB = 500
@@ -82,11 +83,13 @@ def _database(hub: Hub) -> Iterator[Sign]:
 
 
 def _keys(hub: Hub) -> Iterator[Sign]:
-    with hub.read() as session:
-        stored = [*session.scalars(select(Connection.settings)), *session.scalars(select(PluginState.settings))]
-    for text in stored:
-        hub.cipher.decrypt(text)
-    yield Sign("keys", True, "open all stored credentials.")
+    used = keys_in_use(hub)  # raises SetupError if one of the secrets cannot be opened
+    old = {key: number for key, number in used.items() if key != hub.cipher.key_ids[0]}
+    if old:
+        number = sum(old.values())
+        yield Sign("keys", None, f"{number:,} stored credentials are under an old key; run `hub secrets rotate`.")
+    else:
+        yield Sign("keys", True, "open all stored credentials.")
 
 
 def _queue(hub: Hub) -> Iterator[Sign]:

@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "timeline": ("hub.cli.timeline:timeline", "All that happened to one record."),
     "reconcile": ("hub.cli.reconcile:reconcile", "Compare both sides, to the cent."),
     "sandbox": ("hub.cli.sandbox:sandbox", "Run a vendor's stand-in, to try a connector on."),
+    "secrets": ("hub.cli.secrets:secrets", "The keys that stored credentials are encrypted with."),
     "user": ("hub.cli.user:user", "People who log in."),
     "key": ("hub.cli.key:key", "API keys."),
 }

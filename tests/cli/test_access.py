@@ -127,3 +127,15 @@ def test_a_user_is_tied_to_the_person_whose_time_they_record(worked):
     assert changed["person_id"] is not None
     answer = worked("user", "set", "ada@example.com", "--person", "Adah", code=1)
     assert answer.err == "Error: There is no person called “Adah”. Did you mean “Ada”?\n"
+
+
+def test_the_key_is_rotated_and_only_its_id_is_shown(firm):
+    before = [row["key"] for row in firm("secrets", "list", "--json").json]
+
+    said = firm("secrets", "rotate").out
+
+    key = (firm.data_dir / "secret.key").read_text().split()
+    after = firm("secrets", "list", "--json").json
+    assert [row["key"] for row in after][1:] == before
+    assert f"The key {after[0]['key']} encrypts from now on" in said
+    assert not any(one in said + str(after) for one in key)
