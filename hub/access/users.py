@@ -197,7 +197,8 @@ def _checked(password: str, user: User) -> str:
 
 
 def _refuse_without_admin(session: Session, leaving: User) -> None:
-    query = select(User.id).where(User.role == Role.ADMIN, User.active, User.id != leaving.id).limit(1)
+    # All admins locked, in one order: two who go at the same moment must not each count on the other.
+    admins = select(User.id).where(User.role == Role.ADMIN, User.active).order_by(User.id).with_for_update()
     with session.no_autoflush:
-        if session.scalar(query) is None:
+        if set(session.scalars(admins)) <= {leaving.id}:
             raise RuleBroken("The last active admin cannot go: make somebody else an admin first.", code="last-admin")

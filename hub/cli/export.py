@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,10 +105,13 @@ def _write_csv(records: Iterator[dict[str, Any]], out: TextIO) -> int:
     return count
 
 
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*%?$")
+
+
 def _cell(value: Any) -> Any:
     """A value as a cell. Text that a spreadsheet would take for a formula gets an apostrophe in front."""
     if isinstance(value, (dict, list)):
         return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value[:1] in ("=", "@", "\t", "\r"):
+    if isinstance(value, str) and value[:1] in ("=", "@", "+", "-", "\t", "\r") and not _NUMBER.match(value):
         return f"'{value}"
     return value

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
@@ -71,11 +71,19 @@ class CommandLine:
         try:
             if self._hub is None and not self._is_there():
                 return {}
-            with self.hub.read():
-                contributed = self.hub.plugins.hooks.collect("commands")
+            contributed = self._contributed()
         except HubError:
             return {}
         return {str(command.name): command for _, command in contributed if isinstance(command, click.Command)}
+
+    def _contributed(self) -> list[tuple[str, Any]]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self.hub.read():
+                return list(self.hub.plugins.hooks.collect("commands"))
+        except SQLAlchemyError:  # a damaged database has no commands; the commands that there are say what is wrong
+            return []
 
     def _is_there(self) -> bool:
         """Is there a hub to ask? Looking for help must not make a data directory."""

@@ -30,7 +30,7 @@ def check_csrf() -> None:
     """Raises StaleForm unless the request carries this session's token."""
     known = request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE)
     given = request.headers.get(HEADER) or request.form.get(FIELD, "")
-    if not known or not hmac.compare_digest(csrf_token(), given):
+    if not known or not hmac.compare_digest(csrf_token().encode(), given.encode()):
         raise StaleForm()
 
 

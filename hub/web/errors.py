@@ -46,7 +46,8 @@ def render_error(failure: Exception) -> ResponseReturnValue:
     """The answer to an error, for a program or a person."""
     problem = _problem(failure)
     if problem.kind.status >= 500:
-        log.error("request failed", request_id=request_id(), path=request.path, exc_info=failure)
+        # The rule, not the path: a path may hold a token.
+        log.error("request failed", request_id=request_id(), path=str(request.url_rule or ""), exc_info=failure)
     for_program = request.path.startswith(("/api/", "/webhooks/"))
     response = _document(problem) if for_program else _page(failure, problem)
     if problem.retry_after_s is not None:

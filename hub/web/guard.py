@@ -16,7 +16,7 @@ from hub.access.keys import is_to_be_noted, key_of, note_use
 from hub.access.permissions import all_permissions
 from hub.access.sign_in import is_to_be_renewed, renew, session_of
 from hub.core.database import uuid7
-from hub.core.errors import AccessDenied, HubError, SetupError
+from hub.core.errors import AccessDenied, HubError, RuleBroken, SetupError
 from hub.web.csrf import SESSION_COOKIE, check_csrf
 from hub.web.current import current_hub, current_user_or_none, fingerprints
 
@@ -97,8 +97,16 @@ def admit() -> None:
     g.user = _by_key() if guard.by_key else _by_session()
     if guard.permission:
         _check(guard, current_user_or_none())
-    if not guard.by_key and guard.checks_csrf and request.method not in SAFE_METHODS:
+    is_form = not guard.by_key and guard.checks_csrf and request.method not in SAFE_METHODS
+    _refuse_nul(request.args.values(), request.form.values() if is_form else ())
+    if is_form:
         check_csrf()
+
+
+def _refuse_nul(*given: Iterable[str]) -> None:
+    """PostgreSQL holds no text with this character, which nobody types."""
+    if any("\0" in value for values in given for value in values):
+        raise RuleBroken("A text cannot hold the character NUL. Take it out.", fields={"text": "holds NUL"})
 
 
 def _known(hooks: Hooks) -> set[str]:

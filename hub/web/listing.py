@@ -58,11 +58,18 @@ def query_text(name: str) -> str:
     return request.args.get(name, "").strip()
 
 
+EARLIEST, LATEST = 1900, 2999
+"""The years that a filter may name."""
+
+
 def query_day(name: str) -> date | None:
     """A day of a filter. Raises RuleBroken for a text that is none."""
     text = query_text(name)
     try:
-        return date.fromisoformat(text) if text else None
+        day = date.fromisoformat(text) if text else None
+        if day is not None and not EARLIEST <= day.year <= LATEST:
+            raise ValueError
+        return day
     except ValueError:
         raise RuleBroken(f"“{text}” is no day. Write it as 2026-11-24.", fields={name: "is no day"}) from None
 

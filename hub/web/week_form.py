@@ -10,9 +10,11 @@ from typing import Final
 from uuid import UUID
 
 from flask import request
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hub.core.errors import RuleBroken
+from hub.core.people.models import Person
 from hub.core.timesheets.models import TimeEntry
 from hub.core.timesheets.service import Block, change_time, delete_time, record_blocks
 from hub.web.hours_entry import seconds_from
@@ -68,6 +70,8 @@ def save_cells(session: Session, person_id: UUID, week: Week, cells: Mapping[str
 
     A cell that shows what is stored changes nothing, also where the text is shorter than the seconds.
     """
+    # One save of a person's week at a time, so that the same form sent twice is not recorded twice.
+    session.execute(select(Person.id).where(Person.id == person_id).with_for_update())
     stored: dict[tuple[UUID, date], list[TimeEntry]] = {}
     for entry in entries_of(session, person_id, week):
         stored.setdefault((entry.task_id, entry.worked_on), []).append(entry)

@@ -61,7 +61,7 @@ def week_named(key: str, today: date) -> Week:
     """The week of this key; without one that of today. Raises RuleBroken for a key that names none."""
     if not key:
         return Week(today - timedelta(days=today.weekday()))
-    match = re.fullmatch(r"(\d{4})-W(\d{2})", key)
+    match = re.fullmatch(r"((?:19|2\d)\d{2})-W(\d{2})", key)
     try:
         return Week(date.fromisocalendar(int(match[1]), int(match[2]), 1)) if match else _no_week(key)
     except ValueError:

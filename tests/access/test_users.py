@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from sqlalchemy import select
 
@@ -126,3 +129,20 @@ def test_a_consultant_is_one_of_the_firms_people_and_nobody_else_is(hub):
     known, grace, alan, clerk = hub.transact(work)
 
     assert (grace, alan, clerk) == (known, "Alan Turing", None)
+
+
+def test_two_admins_who_go_at_the_same_moment_leave_one(hub, ada):
+    other = add(hub, role="admin")
+    ready, refused = Barrier(2), []
+
+    def leave(user_id):
+        ready.wait()
+        try:
+            hub.transact(lambda session: change_user(session, user_id, active=False) and None)
+        except RuleBroken as refusal:
+            refused.append(refusal.code)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(leave, (ada, other)))
+
+    assert refused == ["last-admin"]

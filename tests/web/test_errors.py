@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from hub.core.errors import (
     AccessDenied,
@@ -132,3 +133,14 @@ def test_each_page_has_a_nonce_of_its_own(app, users):
 def test_static_files_may_be_kept(app):
     with app.test_client().get("/static/hub.css") as answer:
         assert "max-age=31536000" in answer.headers["Cache-Control"]
+
+
+def test_the_log_of_a_failure_names_the_rule_and_not_a_token_in_the_path(own_app):
+    def view(token):
+        raise RuntimeError("boom")
+
+    own_app.add_url_rule("/reset-me/<token>", "reset-me", guarded(view, Guard("")))
+    with capture_logs() as lines:
+        own_app.test_client().get("/reset-me/S3CRETTOKEN")
+    failed = next(line for line in lines if line["event"] == "request failed")
+    assert failed["path"] == "/reset-me/<token>"

@@ -62,6 +62,9 @@ def _write(service: Service, values: dict[str, Any]) -> None:
         raise RuleBroken(
             f"“{values['kind']}” is no kind of service.", fields={"kind": f"use one of {', '.join(KINDS)}"}
         )
+    tax_rate = values.get("tax_rate")
+    if tax_rate is not None and not 0 <= tax_rate < 100:
+        raise RuleBroken(f"A tax rate of {tax_rate} % cannot be.", fields={"tax_rate": "0 to 99.99 per cent"})
     for name in ("name", "code", "description", "kind", "unit", "tax_rate", "active"):
         if name in values:
             setattr(service, name, values[name])

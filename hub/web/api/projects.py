@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from flask import Response
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, post_dump
 from sqlalchemy import select
 
 from hub.core.projects.models import Project, ProjectStatus
@@ -13,6 +14,7 @@ from hub.core.projects.service import change_project, create_project
 from hub.web.api.bulk import BulkInput, BulkOutput, answer_bulk
 from hub.web.api.fields import Amount, ListQuery, RecordOutput, choice, text
 from hub.web.api.rest import ApiBlueprint, Values, answer, answer_page, filtered, row
+from hub.web.current import current_user
 
 blueprint = ApiBlueprint("projects", "Work for clients.", prefix="/projects")
 
@@ -50,6 +52,11 @@ class ProjectOutput(RecordOutput):
     ends_on = fields.Date(required=True, allow_none=True)
     currency = fields.String(required=True)
     budget = Amount(required=True, allow_none=True)
+
+    @post_dump
+    def keep_budget(self, values: Values, **kwargs: Any) -> Values:
+        """What a project may cost is for those who may see rates; null for everybody else."""
+        return values if current_user().may("rates.read") else {**values, "budget": None}
 
 
 class ProjectQuery(ListQuery):

@@ -108,7 +108,7 @@ def _project_page(session: Session, found: Project) -> dict[str, Any]:
         "used": _used(session, found, work) if sees_money else None,
         "approved_seconds": work.approved_seconds,
         "tasks": _tasks(session, found.id),
-        "team": _team(session, found.id),
+        "team": _team(session, found.id) if current_user().may("time.read") else [],
         "invoices": _invoices(session, found.id) if current_user().may("invoices.read") else None,
         "lineage": lineage_of(session, "projects", found.id, found.name),
         "systems": systems_of(session, "projects", found.id, unsent="It is sent with the next run."),

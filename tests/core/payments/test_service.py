@@ -9,11 +9,19 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
+from hub.core.audit import AuditEntry
+from hub.core.clients.service import create_client
 from hub.core.errors import NotFound, RuleBroken
 from hub.core.invoicing.service import get_invoice, issue_invoice
 from hub.core.outbox import Event
 from hub.core.payments.models import Payment
-from hub.core.payments.service import change_payment, payment_documents, record_payment, withdraw_payment
+from hub.core.payments.service import (
+    apply_payment_change,
+    change_payment,
+    payment_documents,
+    record_payment,
+    withdraw_payment,
+)
 
 
 @pytest.fixture
@@ -142,3 +150,50 @@ def test_what_does_not_exist_cannot_be_paid(hub, firm, pay):
         pay("96", (uuid4(), "96"))
     with pytest.raises(NotFound):
         pay("96", client_id=uuid4())
+
+
+def test_more_than_is_open_of_an_invoice_is_refused_and_nothing_is_recorded(hub, invoices, pay):
+    pay("50", (invoices[0], "50"))
+    with pytest.raises(RuleBroken, match=r"46\.00 GBP is open, so 46\.01 is too much") as refusal:
+        pay("100", (invoices[0], "46.01"))
+    assert list(refusal.value.fields) == ["allocations"]
+    assert standing(hub, invoices[0]) == [("issued", 50)]
+
+
+def test_a_clients_payment_pays_no_other_clients_invoice(hub, invoices, pay):
+    other = hub.transact(lambda session: create_client(session, name="Somebody else").id)
+    with pytest.raises(RuleBroken, match="is another client's"):
+        pay("96", (invoices[0], "96"), client_id=other)
+
+
+def test_what_the_books_say_is_not_argued_with_and_no_invoice_is_paid_more_than_its_total(hub, invoices):
+    other = hub.transact(lambda session: create_client(session, name="The parent").id)
+    told = {
+        "client_id": other,
+        "currency": "GBP",
+        "amount": "100",
+        "received_on": "2026-02-01",
+        "allocations": [{"invoice_id": invoices[0], "amount": "100"}],
+    }
+    payment = hub.transact(lambda session: apply_payment_change(session, None, told))
+    assert standing(hub, invoices[0]) == [("paid", 96)]
+    assert credit(hub, payment) == 4  # 100 - 96
+
+
+def test_an_amount_finer_than_its_currency_is_refused(hub, invoices, pay):
+    with pytest.raises(RuleBroken) as refusal:
+        pay("10.001")
+    assert refusal.value.fields == {"amount": "has more than 2 decimals"}
+
+
+def test_what_a_payment_pays_is_part_of_its_revision_and_in_the_log(hub, invoices, pay):
+    payment = pay("96", (invoices[0], "96"))
+    moved = [{"invoice_id": invoices[1], "amount": D(96)}]
+
+    hub.transact(lambda session: change_payment(session, payment, allocations=moved) and None)
+
+    with hub.read() as session:
+        assert session.get(Payment, payment).revision == 2
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "allocate")).one()
+    before, after = entry.changes["allocations"]
+    assert (list(before), list(after)) == ([str(invoices[0])], [str(invoices[1])])

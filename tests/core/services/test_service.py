@@ -25,7 +25,15 @@ def test_a_service_is_created_and_changed(hub):
     )
 
 
-@pytest.mark.parametrize(("values", "field"), [({"name": "Advice"}, "name"), ({"name": "X", "kind": "gift"}, "kind")])
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"name": "Advice"}, "name"),
+        ({"name": "X", "kind": "gift"}, "kind"),
+        ({"name": "X", "tax_rate": Decimal(-1)}, "tax_rate"),
+        ({"name": "X", "tax_rate": Decimal(100)}, "tax_rate"),
+    ],
+)
 def test_a_taken_name_and_an_unknown_kind_are_refused(hub, values, field):
     hub.transact(lambda session: create_service(session, name="Advice") and None)
     with pytest.raises(RuleBroken) as refusal:

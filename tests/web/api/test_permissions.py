@@ -116,3 +116,10 @@ def test_a_route_names_one_permission_or_is_public(options):
 def test_every_noun_of_the_public_surface_is_there(hub):
     served = {rule.rule.split("/")[3] for rule in create_app(hub).url_map.iter_rules() if rule.rule.startswith("/api/")}
     assert {noun.replace("_", "-") for noun in NOUNS} <= served
+
+
+def test_what_a_project_may_cost_is_for_those_who_see_rates(api, api_as, billable):
+    project = api.get("/projects")[1]["data"][0]
+    api("PATCH", f"/projects/{project['id']}", {"budget": "50000.00"})
+    seen = {role: api_as(role).get("/projects")[1]["data"][0]["budget"] for role in ("finance", "consultant")}
+    assert seen == {"finance": "50000.00", "consultant": None}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from sqlalchemy import update
 
 from hub.access.models import User
 from hub.core.timesheets.service import approve_time, reject_time
+from hub.web.week_form import PostedCell, save_cells
+from hub.web.week_grid import Week
 from tests.web.pages.visitor import Visitor
 from tests.web.pages.work import MONDAY, WEEK, cell, enter, entries, make_project
 
@@ -172,3 +176,24 @@ def test_only_who_is_one_of_the_firms_people_is_led_to_a_week(app, hub, users, i
     page = Visitor(app, hub, users["admin"]).get("/clients")
 
     assert ('href="/time"' in page.text) is is_person
+
+
+def test_the_same_week_sent_twice_at_once_is_recorded_once(hub, users, project):
+    day = PostedCell("x", project.tasks["Advice"], MONDAY, "7:30", "", 27_000)
+    with hub.read() as session:
+        person_id = session.get(User, users["consultant"]).person_id
+    ready = Barrier(3)
+
+    def save(_):
+        ready.wait()
+        hub.transact(lambda session: save_cells(session, person_id, Week(MONDAY), {"x": day}))
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(save, range(3)))
+
+    assert [seconds for _, seconds, *_ in entries(hub)] == [27_000]
+
+
+@pytest.mark.parametrize("week", ["0001-W01", "9999-W52"])
+def test_a_week_that_nobody_works_in_is_refused(consultant, week):
+    assert consultant.get(f"/time?week={week}").status_code in (404, 409, 422)
