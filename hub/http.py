@@ -131,6 +131,11 @@ class HttpClient:
             self._limiter.penalise(limits, silence_s)
         return response
 
+    def pause(self, seconds: float, limits: Sequence[str] = ()) -> None:
+        """The other system asked for silence: nobody calls this account, in any class unless named, for so long."""
+        if self._limiter is not None:
+            self._limiter.penalise(limits, seconds)
+
     def get(self, url: str, **options: Any) -> requests.Response:
         return self.request("GET", url, **options)
 

@@ -385,6 +385,15 @@ def test_what_the_vendor_asks_to_wait_is_kept_by_all(server):
     client.close()
 
 
+def test_a_pause_holds_for_every_class_unless_it_is_named():
+    budget = Budget()
+    client = HttpClient(limiter=budget)
+    client.pause(60)
+    client.pause(5, ("batches",))
+    assert budget.events == [("penalise", (), 60), ("penalise", ("batches",), 5)]
+    client.close()
+
+
 def test_each_call_is_traced(server):
     calls = []
     client = HttpClient(trace=calls.append)

@@ -156,6 +156,8 @@ class QuickBooksClient:
             tid, fault = response.headers.get("intuit_tid", ""), fault_in(answer)
             code = fault.code if fault else 0
             self._log.warning("QuickBooks refused a call", path=path, status=response.status_code, code=code, tid=tid)
+            if isinstance(failure, TemporaryFailure) and failure.retry_after_s:
+                self._http.pause(failure.retry_after_s)  # the whole company, not only this kind of call
             raise failure
         return dict(answer)
 

@@ -93,6 +93,23 @@ def test_what_a_refused_call_means(vendor, client, status, body, read, write):
     assert (type(on_read.value), type(on_write.value)) == (read, write)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "seconds"),
+    [
+        (429, "<xml/>", {}, 60),
+        (429, "", {"Retry-After": "7"}, 7),
+        (400, json.dumps({"Fault": {"Error": [{"code": "3001"}]}}), {}, 60),
+    ],
+)
+def test_when_one_call_is_throttled_every_call_to_the_company_waits(vendor, client, status, body, headers, seconds):
+    pauses = []
+    client._http.pause = pauses.append
+    vendor.get(f"{COMPANY}/preferences", body=body, status=status, headers=headers)
+    with pytest.raises(TemporaryFailure):
+        client.preferences()
+    assert pauses == [seconds]
+
+
 def test_a_refused_token_is_renewed_once_and_the_same_call_made_again(vendor, client):
     refused = vendor.post(f"{COMPANY}/batch", json=gateway("003200"), status=401)
     done = vendor.post(f"{COMPANY}/batch", json={"BatchItemResponse": [{"bId": "1"}]})
