@@ -30,6 +30,7 @@ from hub.sync.connections import (
 )
 from hub.sync.connector import CheckResult
 from hub.sync.models import Connection, ConnectionState
+from hub.sync.portable import connector_in, export_connection, import_connection
 
 
 @click.group()
@@ -177,6 +178,55 @@ def remove_command(hub: Hub, name: str, yes: bool, as_json: bool) -> None:
     print_record({"removed": name}, as_json=as_json, sentence=f"{name} is not connected any more.")
 
 
+@connection.command("export")
+@click.argument("name")
+@click.argument("file", default="-", type=click.Path(dir_okay=False, allow_dash=True))
+@pass_hub
+def export_command(hub: Hub, name: str, file: str) -> None:
+    """Write a connection to a FILE, or to the screen: everything but its secrets."""
+    text = export_connection(hub, name)
+    with click.open_file(file, "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+@connection.command("import")
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.option("--name", help="Instead of the name in the file.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting that the file does not have.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file with such settings; keeps secrets out of the list of processes.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@json_option
+@pass_hub
+def import_command(
+    hub: Hub,
+    file: Any,
+    name: str | None,
+    pairs: tuple[str, ...],
+    config_file: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Make the connection of an exported FILE, reading only, or change the one of its name to what the file says."""
+    given, text = {**_settings_in(config_file), **pairs_of(pairs)}, file.read()
+    enable_for(hub, connector_in(text))
+    imported = import_connection(hub, text, given=given, name=name, dry_run=dry_run, actor=ACTOR)
+    rows = [{"what": what, "before": before, "after": after} for what, before, after in imported.changes]
+    if as_json:
+        print_json({"name": imported.name, "added": imported.added, "dry_run": dry_run, "changes": rows})
+        return
+    print_rows(rows, ("what", "before", "after"), as_json=False, empty="")
+    done = "would be" if dry_run else "is"
+    if imported.added:
+        click.echo(f"{imported.name} {done} connected, and only reads.")
+    else:
+        click.echo(f"{imported.name} {done} {'changed' if rows else 'as the file says'}.")
+
+
 def enable_for(hub: Hub, connector: str) -> None:
     """Enable the installed plugin that brings a connector, if it is not enabled, and say so. Raises NotFound."""
     with hub.read():
@@ -203,7 +253,7 @@ def enable_for(hub: Hub, connector: str) -> None:
 def connection_values(one: Connection) -> dict[str, Any]:
     """A connection as it is shown: no settings, no tokens."""
     names = ("id", "name", "connector", "plugin", "state", "reason", "account_id", "account_name", "environment")
-    return {name: getattr(one, name) for name in (*names, "findings", "checked_at", "pulled_at")}
+    return {name: getattr(one, name) for name in (*names, "findings", "checked_at", "pulled_at", "tried_again_at")}
 
 
 def stream_values(one: Subscription) -> dict[str, Any]:

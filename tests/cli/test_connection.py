@@ -341,3 +341,16 @@ def test_a_plan_is_applied_whole_or_in_part_and_shown_with_what_became_of_it(boo
 
 def test_a_plan_cannot_start_from_the_beginning(connected):
     assert "use --dry-run without --full" in connected("sync", "books", "--dry-run", "--full", code=2).err
+
+
+def test_a_connection_goes_elsewhere_as_a_file_without_its_secrets(connected, vendor, tmp_path):
+    connected("connection", "export", "books", "out.json")
+    assert vendor.settings["client_secret"] not in (tmp_path / "out.json").read_text()
+    assert "--set client_secret=" in connected("connection", "import", "out.json", "--name", "real", code=1).err
+
+    company = {"country": "GB", "currency": "GBP", "realm_id": "9130359999999999"}
+    with spec_of("quickbooks").create(**company).serve() as other:
+        (tmp_path / "real.json").write_text(json.dumps(other.settings))
+        there = ("connection", "import", "out.json", "--name", "real", "--config", "real.json")
+        assert "real would be connected, and only reads." in connected(*there, "--dry-run").out
+        assert connected(*there).out.endswith("real is connected, and only reads.\n")
