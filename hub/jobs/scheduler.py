@@ -21,6 +21,7 @@ from hub.core.clock import database_now
 from hub.core.errors import HubError
 from hub.core.outbox import Link, Notice, Subscription, upsert
 from hub.jobs.queue import enqueue_once
+from hub.sync.breaker import is_closed
 from hub.sync.claim import is_due
 from hub.sync.cycle import AWAKE, reading_is_due
 from hub.sync.models import Connection, ConnectionState, Hint, Lease, Run, RunStatus
@@ -75,16 +76,18 @@ def sweep(hub: Hub) -> None:
         reads = session.scalars(select(Connection.id).where(*reading_is_due(hub))).all()
         hints = session.scalars(_of(Hint, Subscription.pulls).where(_is_hint_due())).all()
         told = session.scalar(select(Notice.id).where(*_is_notice_due(hub)).limit(1))
-        awake = set(session.scalars(select(Connection.id).where(Connection.state.in_(AWAKE))))
-        asked = session.scalars(select(Connection.id).where(Connection.asked_at.is_not(None))).all()
-        active = set(session.scalars(select(Connection.id).where(Connection.state == ConnectionState.ACTIVE)))
+        awake = set(session.scalars(select(Connection.id).where(Connection.state.in_(AWAKE), is_closed())))
+        is_asked = (Connection.asked_at.is_not(None), Connection.state.in_(AWAKE))
+        asked = session.scalars(select(Connection.id).where(*is_asked)).all()
+        writing = select(Connection.id).where(Connection.state == ConnectionState.ACTIVE, is_closed())
+        active = set(session.scalars(writing))
         stale = session.scalar(select(Run.id).where(_is_stale()).limit(1))
     for connection_id in owed:
         if connection_id in active:
             enqueue_once(hub, "push", str(connection_id))
     for connection_id in {*reads, *(awake & set(hints))}:
         enqueue_once(hub, "pull", str(connection_id))
-    for connection_id in awake & set(asked):
+    for connection_id in asked:
         enqueue_once(hub, "sync", str(connection_id))
     if told is not None:
         enqueue_once(hub, "notices", "all")

@@ -176,6 +176,7 @@ def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") ->
             for found in result.findings
         ]
         connection.checked_at = clock.now()
+        connection.failed_in_row, connection.tried_again_at = 0, None
         if connection.state == ConnectionState.NEEDS_ATTENTION:
             connection.state = ConnectionState.ACTIVE if connection.writes else ConnectionState.READ_ONLY
             connection.reason = ""

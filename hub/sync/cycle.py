@@ -15,6 +15,7 @@ from hub.core import clock
 from hub.core.clock import database_now
 from hub.core.errors import RuleBroken
 from hub.core.outbox import Link, Subscription, owe_missing
+from hub.sync.breaker import OPENS_AFTER, admit, is_closed
 from hub.sync.claim import LEASE_S
 from hub.sync.connections import Opened, open_connection
 from hub.sync.models import Connection, ConnectionState
@@ -53,6 +54,8 @@ def run_connection(
     run.open()
     until = time.monotonic() + seconds
     with run.closing():
+        if not _is_admitted(hub, opened, run, asked=trigger == "manual"):
+            return run.finish()
         if opened.may_write:
             scan_owed(hub, opened, pushes)
         pull(hub, opened, run, kinds=pulls, full=full, until=until)
@@ -69,7 +72,7 @@ def push_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     _, pushes = streams_of(opened, None, "push")
     run = RunLog(hub, opened, "push", "queue", "system", pushes)
     with run.closing():
-        if opened.may_write:
+        if opened.may_write and _is_admitted(hub, opened, run):
             push(hub, opened, run, kinds=pushes, until=time.monotonic() + seconds)
     return run.finish()
 
@@ -84,6 +87,8 @@ def pull_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     with hub.read() as session:
         is_due = session.scalar(select(Connection.id).where(Connection.id == connection_id, *reading_is_due(hub)))
     with run.closing():
+        if not _is_admitted(hub, opened, run):
+            return run.finish()
         if is_due and opened.may_write:
             scan_owed(hub, opened, pushes)
         if is_due:
@@ -101,6 +106,7 @@ def reading_is_due(hub: Hub) -> tuple[ColumnElement[bool], ...]:
         Connection.state.in_(AWAKE),
         Connection.account_id.is_not(None),
         or_(Connection.pulled_at.is_(None), Connection.pulled_at < before),
+        is_closed(),
     )
 
 
@@ -113,6 +119,15 @@ def asked_run(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     """The run that a person asked for."""
     hub.transact(lambda session: session.execute(_this(connection_id).values(asked_at=None)) and None)
     return run_connection(hub, connection_id, seconds=seconds)
+
+
+def _is_admitted(hub: Hub, opened: Opened, run: RunLog, *, asked: bool = False) -> bool:
+    """Whether the connection is tried at all; if it is left alone after failures, the run says until when."""
+    run.resumes_at = admit(hub, opened.id, asked=asked)
+    if run.resumes_at is None:
+        return True
+    run.notice = f"It could not be reached {OPENS_AFTER} times in a row, and is left alone for a while."
+    return False
 
 
 def _note_reading(hub: Hub, connection_id: UUID, run: RunLog) -> None:

@@ -23,6 +23,7 @@ from hub.core.database import circumstances
 from hub.core.errors import ConnectorError, NotFound, RuleBroken
 from hub.core.kinds import Candidate
 from hub.core.outbox import Link
+from hub.sync.breaker import note_call
 from hub.sync.claim import heartbeat, release, write
 from hub.sync.connector import Change, Found, Op, Sending, Status, Stream
 from hub.sync.hints import leave_hint
@@ -158,6 +159,7 @@ def settle_before_create(
             reason = f"The connector failed with {type(failure).__name__}; the details are in the log."
         _put_off(hub, [item.link for item in asked], run, reason)
         run.resumes_at = pause(0)
+        note_call(hub, opened, run, failure)
         return [item for item in prepared if item not in asked]
     by_item = {id(item): [f for f in found if f.ref == str(n)] for n, item in enumerate(asked)}
     kept = hub.transact(lambda session: _sort_out(session, opened, stream, asked, by_item, run))

@@ -51,6 +51,9 @@ class Connection(Identified, Base):
     pulled_at: Mapped[datetime | None]
     asked_at: Mapped[datetime | None]
     """When a person asked for a run that has not begun."""
+    failed_in_row: Mapped[int] = mapped_column(default=0, server_default="0")
+    tried_again_at: Mapped[datetime | None]
+    """While it is left alone after failures: when it is tried again (see `hub.sync.breaker`)."""
     tokens: Mapped[str | None] = mapped_column(Text)
     token_version: Mapped[int] = mapped_column(default=0)
     token_lease_until: Mapped[datetime | None]

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from hub.core import clock
 from hub.core.errors import ConnectorError, PermanentFailure
 from hub.core.outbox import Link
+from hub.sync.breaker import note_call
 from hub.sync.claim import heartbeat, release, write
 from hub.sync.connector import Found, Op, Outcome, Status, Stream
 from hub.sync.models import Attempt, Batch
@@ -79,8 +80,9 @@ def _look(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLog)
     try:
         with heartbeat(hub, list(leased.links.values()), leased.batch.id):
             found = list(opened.connector.find(stream.kind, creates)) if creates else []
-    except ConnectorError:
+    except ConnectorError as failure:
         _wait(hub, leased, pause(3))
+        note_call(hub, opened, run, failure)
         return
     outcomes = {attempt.ref: _verdict(attempt, found) for attempt in leased.attempts}
     settle_batch(hub, leased, outcomes, run)

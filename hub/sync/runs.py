@@ -94,6 +94,8 @@ class RunLog:
     rest: str = ""
     """What is left to do though this run met no trouble: other workers have it, or it is due later."""
     interrupted: bool = False
+    has_answered: bool = False
+    """Whether the other system has answered since the last failed call."""
     cut_short: bool = False
     """Whether the time was up before everything was read."""
     resumes_at: datetime | None = None

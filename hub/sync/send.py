@@ -22,6 +22,7 @@ from hub.core.errors import (
     TemporaryFailure,
 )
 from hub.core.outbox import Link
+from hub.sync.breaker import note_call
 from hub.sync.claim import LEASE_S, heartbeat, lease, may_write, renew, write
 from hub.sync.connections import hold
 from hub.sync.connector import Batch as Call
@@ -71,7 +72,8 @@ def deliver(hub: Hub, opened: Opened, stream: Stream, stored: Stored, run: RunLo
     except Exception as failure:
         outcomes, go_on = _without_answer(hub, opened, ours, failure, run, not_applied)
         _settle(hub, stored, outcomes, run)
-        return go_on
+        return not note_call(hub, opened, run, failure) and go_on
+    note_call(hub, opened, run)
     _settle(hub, stored, outcomes, run)
     return True
 

@@ -94,6 +94,7 @@ class ConnectionOutput(Schema):
     findings = fields.List(fields.Nested(FindingOutput), required=True)
     checked_at = fields.AwareDateTime(required=True, allow_none=True)
     pulled_at = fields.AwareDateTime(required=True, allow_none=True)
+    tried_again_at = fields.AwareDateTime(required=True, allow_none=True)
     created_at = fields.AwareDateTime(required=True)
 
 
@@ -260,6 +261,7 @@ _COLUMNS: Final = (
     "environment",
     "checked_at",
     "pulled_at",
+    "tried_again_at",
     "created_at",
 )
 
