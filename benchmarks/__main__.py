@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, save, table
 
-PARTS = ("business", "engine", "real_input", "takeover")
+PARTS = ("business", "engine", "real_input", "takeover", "conformance")
 ROOT = Path(__file__).resolve().parents[1]
 
 

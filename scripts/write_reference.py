@@ -28,6 +28,7 @@ from hub.core import errors as core_errors
 from hub.core import hookspecs, records
 from hub.core.errors import HubError
 from hub.sync import connector
+from hub.testing.conformance.rules import MEANING, Level, Rule, all_rules
 from hub.web.problems import KINDS, TYPES
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -324,6 +325,40 @@ def permission_table(permissions: tuple[Permission, ...] | list[Permission], rol
     return "\n".join([*head, *rows])
 
 
+# The quality scale ----------------------------------------------------------------------------------------------------
+
+
+def quality_scale_page() -> str:
+    """Every rule by its level, in its own words, and whether the kit checks it."""
+    rules = all_rules().values()
+    checked = sum(rule.check is not None for rule in rules)
+    parts = [
+        page_head("The quality scale of connectors", "hub/testing/conformance"),
+        wrapped(
+            "The conformance kit grades a connector by these rules; "
+            "[Write a connector](../how_to/write_a_connector.md) says how. A level is reached when every rule of it, "
+            "and of all levels below, is passed, is waived, or does not apply because the connector lacks what the "
+            "rule needs."
+        ),
+        wrapped(
+            f"Of the {len(rules)} rules the kit checks {checked} today. The others are listed as *not yet*: nobody "
+            "takes them for passed, so they bar their level for every connector. How far a connector keeps what is "
+            "checked is reported beside the grade. A rule marked ‼ protects data, money or secrets and cannot be "
+            "waived."
+        ),
+    ]
+    for level in Level:
+        rows = [rule_row(rule) for rule in rules if rule.level is level]
+        head = ["| Rule | | Needs | Checked |", "|---|---|---|---|"]
+        parts += [f"## {level.title}: {MEANING[level]}", "\n".join([*head, *rows])]
+    return joined(parts)
+
+
+def rule_row(rule: Rule) -> str:
+    mark, needs = " ‼" if rule.unwaivable else "", rule.needs.replace("_", " ")
+    return f"| {rule.id}{mark} | {in_cell(rule.text)} | {needs} | {'yes' if rule.check else 'not yet'} |"
+
+
 # Text -----------------------------------------------------------------------------------------------------------------
 
 
@@ -356,6 +391,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration": configuration_page,
     "problems": problems_page,
     "permissions": permissions_page,
+    "quality_scale": quality_scale_page,
 }
 
 if __name__ == "__main__":

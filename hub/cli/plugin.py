@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +12,16 @@ import click
 from sqlalchemy.orm import Session
 
 from hub.bootstrap import Hub
-from hub.cli.output import json_option, plural, print_record, print_rows
+from hub.cli.output import json_option, plural, print_record, print_rows, progress
 from hub.cli.scaffold import write_plugin
 from hub.cli.session import ACTOR, pass_hub
 from hub.cli.types import pairs_of
 from hub.core import audit
-from hub.core.errors import NotFound
+from hub.core.errors import NotFound, SetupError
 from hub.enabling import enable_with_tables
 from hub.plugin_host import PluginState, Source, probe
+
+GRADING_TIMEOUT_S = 900
 
 
 @click.group()
@@ -60,18 +65,48 @@ def disable_command(hub: Hub, name: str, as_json: bool) -> None:
 @json_option
 @pass_hub
 def check_command(hub: Hub, name: str, as_json: bool) -> None:
-    """Import a plugin in a process of its own and say what it is, or why it cannot be used."""
-    found = probe(_source(hub, name))
+    """Import a plugin in a process of its own and say what it is, or why it cannot be used.
+
+    A connector that brings what the conformance kit needs is graded too, which takes a minute or two.
+    """
+    source = _source(hub, name)
+    found = probe(source)
+    if found["connectors"]:
+        found["conformance"] = _graded(source.target)
     if found["ok"]:
         hooks = ", ".join(found["hooks"]) or "no hook"
         connectors = [f"{item['title']} ({item['name']})" for item in found["connectors"]]
         offers = f" It connects to {', '.join(connectors)}." if connectors else ""
-        sentence = f"The plugin {name} is fine: it implements {hooks}.{offers}"
+        sentence = "\n".join([f"The plugin {name} is fine: it implements {hooks}.{offers}", *_grade_lines(found)])
     else:
         sentence = f"The plugin {name} cannot be used: {found['reason']}."
     print_record({"name": name} | found, as_json=as_json, sentence=sentence)
     if not found["ok"]:
         raise click.exceptions.Exit(1)
+
+
+def _graded(target: str) -> dict[str, Any] | None:
+    """The report of the conformance kit, made in a process of its own; None for a plugin that brings no subject."""
+    progress("Looking for what the conformance kit needs, and grading by it ...")
+    command = [sys.executable, "-m", "hub.testing.conformance", target]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=GRADING_TIMEOUT_S)
+        answer: dict[str, Any] | None = json.loads(done.stdout.strip().splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        raise SetupError(f"The grading of {target} did not end within {GRADING_TIMEOUT_S // 60} minutes.") from None
+    except (json.JSONDecodeError, IndexError):
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise SetupError(f"{target} cannot be graded: {last}") from None
+    return answer
+
+
+def _grade_lines(found: dict[str, Any]) -> list[str]:
+    if "conformance" not in found:
+        return []
+    if found["conformance"] is None:
+        return ["It is not graded: it brings no module `conformance`; see docs/how_to/write_a_connector.md."]
+    lines: list[str] = found["conformance"]["lines"]
+    return lines
 
 
 @plugin.command("set")

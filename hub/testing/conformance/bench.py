@@ -1,0 +1,416 @@
+"""Where a connector is tried: a whole hub on a database of its own, and a fresh fake remote at the other end of a wire.
+
+The hub is the real one, engine and all; only its clock, its call budgets and the moment it dies are in the kit's hands.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hub.bootstrap import Hub, build_hub
+from hub.config import Settings, load_settings
+from hub.core.database import uuid7
+from hub.core.errors import HubError, TemporaryFailure
+from hub.core.frozen import freeze
+from hub.core.outbox import Link
+from hub.migrations import upgrade
+from hub.sync.connections import add_connection, open_connection, secret_names
+from hub.sync.connector import Batch, Connector, Limit, Op, Ref, Sending, Stream
+from hub.sync.cycle import pull_slice, push_slice, run_connection
+from hub.sync.models import Run, RunItem, StreamCursor
+from hub.sync.runs import RunSummary
+from hub.testing.conformance.clock import Clock
+from hub.testing.conformance.firm import Firm, a_name
+from hub.testing.conformance.subject import RemoteUser, Subject
+from hub.testing.conformance.wire import Wire
+from hub.testing.sandbox import Sandbox, SandboxServer
+
+T = TypeVar("T")
+
+A_LEASE_S = 12
+"""After so long whatever a dead worker held is free."""
+A_WHILE_S = 3600
+"""Longer than any pause between two tries."""
+
+
+class Killed(BaseException):
+    """The worker is dead: nothing catches this, and nothing it does counts any more."""
+
+
+class DatabaseFull(HubError):
+    """The database is full."""
+
+
+class _Budget:
+    """A call budget by the kit's clock: knows the classes, never waits, and keeps to a silence that was asked for."""
+
+    def __init__(self, limits: Sequence[Limit], clock: Clock) -> None:
+        self._names, self._clock = {limit.name for limit in limits}, clock
+        self._silent_until: dict[str, float] = {}
+
+    @contextmanager
+    def slot(self, classes: Sequence[str], timeout_s: float) -> Iterator[None]:
+        unknown = sorted(set(classes) - self._names)
+        if unknown:
+            raise ValueError(f"There is no limit class {unknown[0]}.")
+        wait_s = max((self._silent_until.get(name, 0) for name in classes or self._names), default=0)
+        wait_s -= self._clock.now().timestamp()
+        if wait_s > 0:
+            raise TemporaryFailure("The other side asked for silence.", retry_after_s=wait_s)
+        yield
+
+    def penalise(self, classes: Sequence[str], seconds: float) -> None:
+        for name in classes or self._names:
+            self._silent_until[name] = self._clock.now().timestamp() + seconds
+
+
+class BenchHub(Hub):
+    """A hub without a queue, that can die at any transaction.
+
+    dies_at: the number of the transaction, from 1, that it does not survive: all before it counts, with the calls made
+    since. fails_at: the number of the one in which the database fails.
+    """
+
+    def __init__(self, settings: Settings, *, plugins: Mapping[str, Any], clock: Clock) -> None:
+        super().__init__(settings, plugins=plugins)
+        self.clock, self.budgets = clock, dict[str, _Budget]()
+        self.transactions, self.dies_at, self.fails_at = 0, 0, 0
+        self.dead = False
+        self.spy = Spy()
+        clock.rule_over_database(self.database.engine)
+
+    def wake(self, connection_ids: set[UUID]) -> None:
+        """There are no workers to wake."""
+
+    def limiter(self, connection: Any, kind: type[Connector]) -> Any:
+        return self.budgets.setdefault(str(connection.id), _Budget(kind.limits, self.clock))
+
+    def connector_classes(self) -> dict[str, tuple[str, type[Connector]]]:
+        return {name: (plugin, self.spy.on(kind)) for name, (plugin, kind) in super().connector_classes().items()}
+
+    def transact(self, work: Callable[[Session], T], **about: Any) -> T:
+        if self.dead:
+            raise Killed
+        self.transactions += 1
+        if self.transactions == self.dies_at:
+            self.dead = True
+            raise Killed
+        if self.transactions == self.fails_at:
+            raise DatabaseFull
+        return super().transact(work, **about)
+
+    @contextmanager
+    def dying_at(self, number: int) -> Iterator[None]:
+        """Die in this transaction of the block, if there are as many; alive again after the block."""
+        self.transactions, self.dies_at = 0, number
+        try:
+            with suppress(Killed):
+                yield
+        finally:
+            self.dead, self.dies_at = False, 0
+
+    @contextmanager
+    def failing_at(self, number: int) -> Iterator[None]:
+        """Let the database fail in this transaction of the block."""
+        self.transactions, self.fails_at = 0, number
+        try:
+            with suppress(DatabaseFull):
+                yield
+        finally:
+            self.fails_at = 0
+
+
+class Spy:
+    """Notes what a connector raises to the engine, and how much it gives it."""
+
+    def __init__(self) -> None:
+        self.raised: list[BaseException] = []
+        self.largest_page = 0
+        self._classes: dict[type[Connector], type[Connector]] = {}
+
+    def on(self, kind: type[Connector]) -> type[Connector]:
+        """The same connector, watched."""
+        if kind not in self._classes:
+            watched = {name: self._watched(getattr(kind, name)) for name in ("check", "fetch", "find", "push")}
+            self._classes[kind] = type(kind.__name__, (kind,), watched | {"pull": self._pages(kind.pull)})
+        return self._classes[kind]
+
+    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                return method(*arguments, **named)
+            except Exception as failure:
+                self.raised.append(failure)
+                raise
+
+        return call
+
+    def _pages(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def pull(*arguments: Any, **named: Any) -> Any:
+            try:
+                for page in method(*arguments, **named):
+                    self.largest_page = max(self.largest_page, len(page.changes) + len(page.refused))
+                    yield page
+            except Exception as failure:
+                self.raised.append(failure)
+                raise
+
+        return pull
+
+
+class AnyId(dict[Any, Any]):
+    """A remote id for every reference: any record of its kind will do."""
+
+    @classmethod
+    def of(cls, bench: Bench) -> AnyId:
+        return cls({link.kind: link.remote_id for link in bench.links() if link.remote_id})
+
+    def __missing__(self, ref: Ref) -> str:
+        return str(self[ref.kind])
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A link as rules look at it."""
+
+    id: UUID
+    kind: str
+    record_id: UUID | None
+    remote_id: str | None
+    seen: Any
+    parked: str | None
+    is_owed: bool
+    tombstoned: bool
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRemote:
+    """A second account at the vendor's."""
+
+    settings: Mapping[str, Any]
+    wire: Wire
+    user: RemoteUser
+    secrets: list[str]
+
+
+class Bench:
+    """One hub, one fake remote, one connection between them (unless a rule wants more)."""
+
+    def __init__(self, subject: Subject, hub: BenchHub, sandbox: Sandbox, wire: Wire, server: SandboxServer) -> None:
+        self.subject, self.hub, self.sandbox, self.wire, self.server = subject, hub, sandbox, wire, server
+        self.user: RemoteUser = subject.user(sandbox)
+        self.firm = Firm(hub)
+        self.clock, self.spy = hub.clock, hub.spy
+        self.log: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.server.settings
+
+    @property
+    def secrets(self) -> list[str]:
+        return self._secrets(self.settings)
+
+    def _secrets(self, settings: Mapping[str, Any]) -> list[str]:
+        names = secret_names(self.subject.connector.settings)
+        return [str(settings[name]) for name in names if settings.get(name)]
+
+    @cached_property
+    def connection(self) -> UUID:
+        """The connection, made when it is first asked for."""
+        return self.connect()
+
+    def connect(self, name: str = "other", settings: Mapping[str, Any] | None = None) -> UUID:
+        known = self.settings if settings is None else settings
+        connection = add_connection(self.hub, connector=self.subject.connector.name, name=name, settings=known)
+        return connection.id
+
+    @property
+    def connector(self) -> Connector:
+        """The connector as a worker has it."""
+        return open_connection(self.hub, self.connection).connector
+
+    def stream(self, kind: str) -> Stream:
+        return next(stream for stream in self.subject.connector.streams if stream.kind == kind)
+
+    @property
+    def sendable(self) -> list[str]:
+        """The streams to send on of which the kit can make records."""
+        return [kind for kind in self.subject.pushed if kind in Firm.KINDS]
+
+    def record(self, stream: str, record_id: UUID) -> Any:
+        """One of the hub's records."""
+        with self.hub.read() as session:
+            (record,) = self.hub.kinds[stream].load(session, [record_id])
+        return record
+
+    def batch(self, stream: str, record_id: UUID) -> Batch:
+        """A batch of one record, mapped by the connector, as the engine would hand it over. Parents: any."""
+        record, key = self.record(stream, record_id), uuid7().hex
+        body = freeze(self.connector.body(stream, record, AnyId.of(self)))
+        return Batch(key, stream, (Sending("1", key, Op.CREATE, body, self.hub.kinds[stream].label(record)),))
+
+    @contextmanager
+    def second_remote(self) -> Iterator[OtherRemote]:
+        """Another account of the same vendor, with credentials of its own."""
+        sandbox = self.subject.second_sandbox()
+        self.clock.rule_over(sandbox)
+        wire = Wire(sandbox, self.clock)
+        with SandboxServer(wire, "127.0.0.1", 0) as server:  # type: ignore[arg-type]
+            yield OtherRemote(server.settings, wire, self.subject.user(sandbox), self._secrets(server.settings))
+
+    def connector_of(self, connection: UUID) -> Connector:
+        return open_connection(self.hub, connection).connector
+
+    # Runs ------------------------------------------------------------------------------------------------------------
+
+    def run(
+        self, direction: str | None = None, *, full: bool = False, kinds: Sequence[str] | None = None
+    ) -> RunSummary:
+        return run_connection(self.hub, self.connection, direction=direction, full=full, kinds=kinds)
+
+    def pull(self, stream: str | None = None, *, full: bool = False) -> RunSummary:
+        return self.run("pull", full=full, kinds=[stream] if stream else None)
+
+    def push(self) -> RunSummary:
+        return self.run("push")
+
+    def another_worker(self, *, sends: bool = True) -> None:
+        """What a second worker does at this moment: it reads, and sends."""
+        for work in (pull_slice, push_slice) if sends else (pull_slice,):
+            work(self.hub, self.connection, seconds=30)
+
+    def push_until_done(self, rounds: int = 6) -> None:
+        """Runs with time between them, until nothing is owed but what a person has to mend."""
+        for _ in range(rounds):
+            self.clock.advance(A_WHILE_S)
+            self.push()
+            if not any(link.is_owed and not link.parked for link in self.links()):
+                return
+
+    # What is on either side ------------------------------------------------------------------------------------------
+
+    def seed(self, stream: str, count: int, *, apart_s: float = 0) -> list[str]:
+        """So many records over there; apart_s: their stamps, the last of them now."""
+        ids = [self.user.add(stream, a_name()) for _ in range(count)]
+        if apart_s:
+            for position, remote_id in enumerate(reversed(ids)):
+                self.user.stamp(stream, remote_id, self.clock.now() - timedelta(seconds=position * apart_s))
+        return ids
+
+    def links(self, stream: str | None = None, connection: UUID | None = None) -> list[Seen]:
+        query = select(Link).where(Link.connection_id == (connection or self.connection)).order_by(Link.id)
+        with self.hub.read() as session:
+            return [
+                Seen(
+                    id=link.id,
+                    kind=link.kind,
+                    record_id=link.record_id,
+                    remote_id=link.remote_id,
+                    seen=link.seen,
+                    parked=link.parked,
+                    is_owed=link.wanted > link.done,
+                    tombstoned=link.tombstone_at is not None,
+                    label=link.label,
+                )
+                for link in session.scalars(query if stream is None else query.where(Link.kind == stream))
+            ]
+
+    def arrived(self, stream: str) -> set[str]:
+        """The remote ids that the hub has a record of."""
+        return {link.remote_id for link in self.links(stream) if link.remote_id and link.record_id}
+
+    def link_of(self, stream: str, remote_id: str) -> Seen:
+        return next(link for link in self.links(stream) if link.remote_id == remote_id)
+
+    def items(self, **where: Any) -> list[RunItem]:
+        """What runs said of single records."""
+        with self.hub.read() as session:
+            return list(session.scalars(select(RunItem).filter_by(**where).order_by(RunItem.id)))
+
+    def runs(self) -> list[Run]:
+        with self.hub.read() as session:
+            return list(session.scalars(select(Run).order_by(Run.started_at)))
+
+    def cursor(self, stream: str) -> Any:
+        query = select(StreamCursor.cursor).where(StreamCursor.connection_id == self.connection)
+        with self.hub.read() as session:
+            return session.scalar(query.where(StreamCursor.kind == stream))
+
+    def set_cursor(self, stream: str, cursor: Any) -> None:
+        def work(session: Session) -> None:
+            row = session.scalar(
+                select(StreamCursor).where(StreamCursor.connection_id == self.connection, StreamCursor.kind == stream)
+            )
+            assert row is not None
+            row.cursor = cursor
+
+        self.hub.transact(work)
+
+
+class Lab:
+    """Makes benches, each with everything fresh."""
+
+    def __init__(self, subject: Subject, folder: Path, *, template: Path | None = None, thorough: bool = True) -> None:
+        """folder: where it may write. template: an SQLite file with the core's tables, if there is one already.
+
+        thorough: False tries only some of what differs in degree (steps to die at, zones, invoices), for quick tests.
+        """
+        self.subject, self.folder, self.thorough = subject, folder, thorough
+        self._template = template
+
+    @contextmanager
+    def bench(self, **options: Any) -> Iterator[Bench]:
+        """A bench for a block; options: the sandbox's."""
+        with ExitStack() as stack:
+            clock = Clock()
+            stack.enter_context(clock.installed())
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.folder)))
+            shutil.copy(self.template, folder / "hub.sqlite3")
+            module = self.subject.module
+            hub = BenchHub(_settings(folder), plugins={module.__name__.rpartition(".")[2]: module}, clock=clock)
+            stack.callback(hub.close)
+            with hub.read():
+                pass  # so that its plugins are there
+            sandbox = self.subject.sandbox(**options)
+            clock.rule_over(sandbox)
+            wire = Wire(sandbox, clock)
+            server = stack.enter_context(SandboxServer(wire, "127.0.0.1", 0))  # type: ignore[arg-type]
+            bench = Bench(self.subject, hub, sandbox, wire, server)
+            bench.log = stack.enter_context(structlog.testing.capture_logs())
+            yield bench
+
+    def sample(self, cases: Sequence[T], *, few: int) -> Sequence[T]:
+        """All of them, or a few, spread evenly."""
+        if self.thorough or len(cases) <= few:
+            return cases
+        return [cases[number * (len(cases) - 1) // max(1, few - 1)] for number in range(few)]
+
+    @property
+    def template(self) -> Path:
+        """A database with all tables, made once and copied."""
+        if self._template is None:
+            self._template = self.folder / "template.sqlite3"
+            hub = build_hub(_settings(self.folder, self._template), plugins={"subject": self.subject.module})
+            upgrade(hub)
+            hub.close()
+        return self._template
+
+
+def _settings(folder: Path, database: Path | None = None) -> Settings:
+    url = f"sqlite:///{database or folder / 'hub.sqlite3'}"
+    return load_settings({"data_dir": str(folder), "database_url": url}, environ={})

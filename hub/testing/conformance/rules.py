@@ -1,0 +1,98 @@
+"""What a rule of the quality scale is, and the list of all of them.
+
+A rule is a function that tries a connector on a bench and raises `Broken` where it does not do as the rule's sentence
+says. A rule that no function checks yet stands in the list as well, so that nobody takes it for passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hub.testing.conformance.bench import Lab
+
+Check = Callable[["Lab"], None]
+
+
+class Level(IntEnum):
+    """How far a connector can be relied on; a level needs all lower ones."""
+
+    BRONZE = 1
+    SILVER = 2
+    GOLD = 3
+    PLATINUM = 4
+
+    @property
+    def title(self) -> str:
+        return self.name.capitalize()
+
+
+MEANING = {
+    Level.BRONZE: "safe to install",
+    Level.SILVER: "reads reliably without anybody watching",
+    Level.GOLD: "safe for writes, money and both directions",
+    Level.PLATINUM: "can be operated at scale",
+}
+
+
+class Broken(AssertionError):
+    """A connector does not keep a rule; the text says how."""
+
+
+class NotShown(Exception):
+    """A rule cannot be tried here, because the author's part of the bench offers no way to; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. needs: the capability without which it does not apply. unwaivable: no waiver is taken.
+
+    check: None while the kit does not check it.
+    """
+
+    id: str
+    text: str
+    needs: str = ""
+    unwaivable: bool = False
+    check: Check | None = None
+
+    @property
+    def level(self) -> Level:
+        return {"B": Level.BRONZE, "S": Level.SILVER, "G": Level.GOLD, "P": Level.PLATINUM}[self.id[0]]
+
+
+_RULES: dict[str, Rule] = {}
+
+
+def rule(id: str, text: str, *, needs: str = "", unwaivable: bool = False) -> Callable[[Check], Check]:
+    """Make a function the check of a rule."""
+
+    def register(check: Check) -> Check:
+        _RULES[id] = Rule(id, text, needs, unwaivable, check)
+        return check
+
+    return register
+
+
+def not_checked_yet(id: str, text: str, *, needs: str = "", unwaivable: bool = False) -> None:
+    """List a rule that nothing checks yet. It bars its level."""
+    _RULES[id] = Rule(id, text, needs, unwaivable)
+
+
+@cache
+def all_rules() -> dict[str, Rule]:
+    """Every rule by its id, level by level."""
+    for name in ("bronze", "silver", "gold", "platinum"):
+        import_module(f"hub.testing.conformance.{name}")
+    return {rule.id: rule for rule in sorted(_RULES.values(), key=lambda rule: (rule.level, rule.id))}
+
+
+def expect(condition: object, text: str) -> None:
+    """Say what is wrong where a condition does not hold."""
+    if not condition:
+        raise Broken(text)
