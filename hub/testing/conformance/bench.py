@@ -5,38 +5,40 @@ The hub is the real one, engine and all; only its clock, its call budgets and th
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
-from hub.bootstrap import Hub, build_hub
+from hub.bootstrap import build_hub
 from hub.config import Settings, load_settings
-from hub.core.database import uuid7
-from hub.core.errors import HubError, TemporaryFailure
+from hub.core.database import Base, uuid7
 from hub.core.frozen import freeze
 from hub.core.outbox import Link
 from hub.migrations import upgrade
 from hub.sync.connections import add_connection, open_connection, secret_names
-from hub.sync.connector import Batch, Connector, Limit, Op, Ref, Sending, Stream
+from hub.sync.connector import Batch, Connector, Op, Ref, Sending, Stream
 from hub.sync.cycle import pull_slice, push_slice, run_connection
 from hub.sync.models import Run, RunItem, StreamCursor
 from hub.sync.runs import RunSummary
+from hub.testing.conformance.bench_hub import BenchHub
 from hub.testing.conformance.clock import Clock
 from hub.testing.conformance.firm import Firm, a_name
 from hub.testing.conformance.subject import RemoteUser, Subject
 from hub.testing.conformance.wire import Wire
-from hub.testing.sandbox import Sandbox, SandboxServer
+from hub.testing.sandbox import Sandbox, SandboxServer, to_json
 
 T = TypeVar("T")
 
@@ -44,131 +46,6 @@ A_LEASE_S = 12
 """After so long whatever a dead worker held is free."""
 A_WHILE_S = 3600
 """Longer than any pause between two tries."""
-
-
-class Killed(BaseException):
-    """The worker is dead: nothing catches this, and nothing it does counts any more."""
-
-
-class DatabaseFull(HubError):
-    """The database is full."""
-
-
-class _Budget:
-    """A call budget by the kit's clock: knows the classes, never waits, and keeps to a silence that was asked for."""
-
-    def __init__(self, limits: Sequence[Limit], clock: Clock) -> None:
-        self._names, self._clock = {limit.name for limit in limits}, clock
-        self._silent_until: dict[str, float] = {}
-
-    @contextmanager
-    def slot(self, classes: Sequence[str], timeout_s: float) -> Iterator[None]:
-        unknown = sorted(set(classes) - self._names)
-        if unknown:
-            raise ValueError(f"There is no limit class {unknown[0]}.")
-        wait_s = max((self._silent_until.get(name, 0) for name in classes or self._names), default=0)
-        wait_s -= self._clock.now().timestamp()
-        if wait_s > 0:
-            raise TemporaryFailure("The other side asked for silence.", retry_after_s=wait_s)
-        yield
-
-    def penalise(self, classes: Sequence[str], seconds: float) -> None:
-        for name in classes or self._names:
-            self._silent_until[name] = self._clock.now().timestamp() + seconds
-
-
-class BenchHub(Hub):
-    """A hub without a queue, that can die at any transaction.
-
-    dies_at: the number of the transaction, from 1, that it does not survive: all before it counts, with the calls made
-    since. fails_at: the number of the one in which the database fails.
-    """
-
-    def __init__(self, settings: Settings, *, plugins: Mapping[str, Any], clock: Clock) -> None:
-        super().__init__(settings, plugins=plugins)
-        self.clock, self.budgets = clock, dict[str, _Budget]()
-        self.transactions, self.dies_at, self.fails_at = 0, 0, 0
-        self.dead = False
-        self.spy = Spy()
-        clock.rule_over_database(self.database.engine)
-
-    def wake(self, connection_ids: set[UUID]) -> None:
-        """There are no workers to wake."""
-
-    def limiter(self, connection: Any, kind: type[Connector]) -> Any:
-        return self.budgets.setdefault(str(connection.id), _Budget(kind.limits, self.clock))
-
-    def connector_classes(self) -> dict[str, tuple[str, type[Connector]]]:
-        return {name: (plugin, self.spy.on(kind)) for name, (plugin, kind) in super().connector_classes().items()}
-
-    def transact(self, work: Callable[[Session], T], **about: Any) -> T:
-        if self.dead:
-            raise Killed
-        self.transactions += 1
-        if self.transactions == self.dies_at:
-            self.dead = True
-            raise Killed
-        if self.transactions == self.fails_at:
-            raise DatabaseFull
-        return super().transact(work, **about)
-
-    @contextmanager
-    def dying_at(self, number: int) -> Iterator[None]:
-        """Die in this transaction of the block, if there are as many; alive again after the block."""
-        self.transactions, self.dies_at = 0, number
-        try:
-            with suppress(Killed):
-                yield
-        finally:
-            self.dead, self.dies_at = False, 0
-
-    @contextmanager
-    def failing_at(self, number: int) -> Iterator[None]:
-        """Let the database fail in this transaction of the block."""
-        self.transactions, self.fails_at = 0, number
-        try:
-            with suppress(DatabaseFull):
-                yield
-        finally:
-            self.fails_at = 0
-
-
-class Spy:
-    """Notes what a connector raises to the engine, and how much it gives it."""
-
-    def __init__(self) -> None:
-        self.raised: list[BaseException] = []
-        self.largest_page = 0
-        self._classes: dict[type[Connector], type[Connector]] = {}
-
-    def on(self, kind: type[Connector]) -> type[Connector]:
-        """The same connector, watched."""
-        if kind not in self._classes:
-            watched = {name: self._watched(getattr(kind, name)) for name in ("check", "fetch", "find", "push")}
-            self._classes[kind] = type(kind.__name__, (kind,), watched | {"pull": self._pages(kind.pull)})
-        return self._classes[kind]
-
-    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
-            try:
-                return method(*arguments, **named)
-            except Exception as failure:
-                self.raised.append(failure)
-                raise
-
-        return call
-
-    def _pages(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def pull(*arguments: Any, **named: Any) -> Any:
-            try:
-                for page in method(*arguments, **named):
-                    self.largest_page = max(self.largest_page, len(page.changes) + len(page.refused))
-                    yield page
-            except Exception as failure:
-                self.raised.append(failure)
-                raise
-
-        return pull
 
 
 class AnyId(dict[Any, Any]):
@@ -273,6 +150,16 @@ class Bench:
         with SandboxServer(wire, "127.0.0.1", 0) as server:  # type: ignore[arg-type]
             yield OtherRemote(server.settings, wire, self.subject.user(sandbox), self._secrets(server.settings))
 
+    @contextmanager
+    def switchable(self) -> Iterator[str]:
+        """Let the plugin be one that can be switched off and on, as an installed one can. Gives its name."""
+        host = self.hub.plugins
+        sources = host.sources()
+        with mock.patch.object(host, "sources", lambda: sources), mock.patch.object(host, "_given", None):
+            for name in sources:
+                host.enable(name, actor="system")
+            yield next(iter(sources))
+
     def connector_of(self, connection: UUID) -> Connector:
         return open_connection(self.hub, connection).connector
 
@@ -341,6 +228,22 @@ class Bench:
         """What runs said of single records."""
         with self.hub.read() as session:
             return list(session.scalars(select(RunItem).filter_by(**where).order_by(RunItem.id)))
+
+    def fingerprint(self) -> dict[str, str]:
+        """A hash of each table that a dry run must leave as it is: all but the plans themselves."""
+        with self.hub.read() as session:
+            tables = [table for table in Base.metadata.sorted_tables if table.name not in ("plan", "plan_item")]
+            return {
+                table.name: hashlib.sha256(
+                    repr(session.execute(select(table).order_by(*table.primary_key)).all()).encode()
+                ).hexdigest()
+                for table in tables
+                if inspect(session.get_bind()).has_table(table.name)
+            }
+
+    def remote_fingerprint(self) -> str:
+        """What stands over there."""
+        return to_json(self.sandbox.state)
 
     def runs(self) -> list[Run]:
         with self.hub.read() as session:

@@ -1,14 +1,14 @@
-"""Bronze: safe to install."""
+"""Bronze: safe to install. What it is, and what it does before any record is in step."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import parseaddr
-from itertools import product
 from typing import Any
 from unittest import mock
 
@@ -16,23 +16,19 @@ from hub import http
 from hub.core.errors import ConfigurationFailure, ConnectorError, HubError, PluginFault, RuleBroken
 from hub.plugin_host import check_implementations
 from hub.redaction import _forms as forms_of
-from hub.sync.connections import check_connection, load_settings
-from hub.sync.connector import Batch, Connector, Status
+from hub.sync.connections import load_settings
+from hub.sync.connector import Connector
 from hub.sync.settings_schema import json_schema
-from hub.testing.conformance.bench import A_WHILE_S, Bench, Lab
-from hub.testing.conformance.guard import guarded
-from hub.testing.conformance.rules import Broken, NotShown, expect, not_checked_yet, rule
+from hub.testing.conformance.bench import Bench, Lab
+from hub.testing.conformance.rules import Broken, NotShown, expect, failure_of, named, not_checked_yet, rule
 from hub.testing.conformance.wire import (
     AWAY,
     BROKEN,
-    CUT,
     EMPTY,
     ERROR_IN_200,
     FORBIDDEN,
     HTML,
-    LOST,
     RESET,
-    TROUBLES,
     Trouble,
 )
 
@@ -158,19 +154,19 @@ def check_tells(lab: Lab) -> None:
         result = bench.connector.check()
         expect(result.ok, f"with right settings it says: {[f.text for f in result.findings if not f.ok]}")
         wrong = {**bench.settings, **lab.subject.wrong_credentials}
-        failure = _refusal(lambda: bench.connect("wrong", wrong))
-        expect(isinstance(failure, ConfigurationFailure), f"wrong credentials end in {_named(failure)}")
+        failure = failure_of(lambda: bench.connect("wrong", wrong))
+        expect(isinstance(failure, ConfigurationFailure), f"wrong credentials end in {named(failure)}")
         missing_scope = lab.subject.answers.get("missing scope")
         troubles = [RESET, HTML, ERROR_IN_200, EMPTY, BROKEN, AWAY, FORBIDDEN]
         for trouble in [*troubles, *([missing_scope(bench.clock.now())] if missing_scope else [])]:
             failure = _checked_with(bench, trouble)
-            expect(isinstance(failure, ConnectorError), f"{trouble.name}: the test ends in {_named(failure)}")
+            expect(isinstance(failure, ConnectorError), f"{trouble.name}: the test ends in {named(failure)}")
         with _hurry():
             failure = _checked_with(bench, Trouble("no answer in time", delay_s=0.4, ending="reset"))
-        expect(isinstance(failure, ConnectorError), f"no answer in time: the test ends in {_named(failure)}")
+        expect(isinstance(failure, ConnectorError), f"no answer in time: the test ends in {named(failure)}")
         unknown = {name: _elsewhere(value, bench.server.url) for name, value in bench.settings.items()}
-        failure = _refusal(lambda: bench.connect("nowhere", unknown))
-        expect(isinstance(failure, ConnectorError), f"a host that is not known ends in {_named(failure)}")
+        failure = failure_of(lambda: bench.connect("nowhere", unknown))
+        expect(isinstance(failure, ConnectorError), f"a host that is not known ends in {named(failure)}")
         expect(not bench.user.effects(), f"the test of the connection wrote: {bench.user.effects()}")
 
 
@@ -191,24 +187,9 @@ def _checked_with(bench: Bench, trouble: Trouble) -> Exception | None:
     connector = bench.connector
     bench.wire.plan(trouble, times=1000)
     try:
-        return _refusal(connector.check)
+        return failure_of(connector.check)
     finally:
         bench.wire.clear()
-
-
-def _refusal(work: Callable[[], object]) -> Exception | None:
-    try:
-        work()
-    except Exception as failure:
-        return failure
-    return None
-
-
-def _named(failure: Exception | None) -> str:
-    if failure is None:
-        return "success"
-    known = isinstance(failure, HubError)
-    return f"{type(failure).__name__}: {failure}" if known else f"{type(failure).__name__}, which is no ConnectorError"
 
 
 def _elsewhere(value: Any, url: str) -> Any:
@@ -219,7 +200,7 @@ def _elsewhere(value: Any, url: str) -> Any:
 @rule("B08", "What goes wrong is told in a sentence that says what to do; never a traceback, never a secret.")
 def failures_are_sentences(lab: Lab) -> None:
     with lab.bench() as bench:
-        told = [str(_refusal(lambda: bench.connect("wrong", {**bench.settings, **lab.subject.wrong_credentials})))]
+        told = [str(failure_of(lambda: bench.connect("wrong", {**bench.settings, **lab.subject.wrong_credentials})))]
         _ = bench.connection
         told += [str(_checked_with(bench, trouble) or "") for trouble in (FORBIDDEN, HTML, ERROR_IN_200)]
         secrets = [*bench.secrets, *map(str, lab.subject.wrong_credentials.values())]
@@ -243,7 +224,7 @@ def account_is_named(lab: Lab) -> None:
         expect(result.account_id and result.account_name, "the test names no account id or no account name")
         expect(result.environment in ("production", "sandbox"), f"the environment is “{result.environment}”")
         expect(result.account_id == bench.connector.check().account_id, "a second test names another account")
-        failure = _refusal(lambda: bench.connect("again"))
+        failure = failure_of(lambda: bench.connect("again"))
         expect(isinstance(failure, RuleBroken), "the same account can be connected twice")
 
 
@@ -288,159 +269,6 @@ def _needs(bench: Bench, stream: str) -> set[str]:
     return {ref.kind for ref in bench.connector.needs(stream, record)}
 
 
-@rule("B11", "A full read brings every record once, with an id, a label and values that a hub can take.", needs="pull")
-def full_read(lab: Lab) -> None:
-    with lab.bench() as bench:
-        for stream in lab.subject.pulled:
-            ids = bench.seed(stream, 7)
-            changes = [change for page in bench.connector.pull(stream, None) for change in page.changes]
-            found = [change.remote_id for change in changes]
-            expect(all(isinstance(each, str) and each for each in found), f"{stream}: a record without an id")
-            expect(len(found) == len(set(found)), f"{stream}: a record comes twice in one read of nothing that changes")
-            expect(set(ids) <= set(found), f"{stream}: missing are {sorted(set(ids) - set(found))}")
-            for change in changes:
-                expect(change.kind == stream, f"{stream}: a change of {change.kind}")
-                expect(change.label, f"{stream}: {change.remote_id} has no label")
-                at = change.modified_at
-                expect(at is None or at.tzinfo is not None, f"{stream}: {change.remote_id} has an instant without zone")
-            run = bench.pull(stream)
-            expect(run.ok, f"{stream}: the run ends {run.status}: {run.headline}")
-            expect(set(ids) <= bench.arrived(stream), f"{stream}: not all of it arrives in the hub")
-
-
-@rule("B12", "A second full read shows what the first showed.", needs="pull")
-def second_read(lab: Lab) -> None:
-    with lab.bench() as bench:
-        for stream in lab.subject.pulled:
-            bench.seed(stream, 7)
-            connector = bench.connector
-            first, second = (
-                {change.remote_id: change.values for page in connector.pull(stream, None) for change in page.changes}
-                for _ in range(2)
-            )
-            gone = sorted(set(first) - set(second))
-            expect(not gone, f"{stream}: the second read lacks {gone}")
-            differ = sorted(each for each in first if first[each] != second[each])
-            expect(not differ, f"{stream}: the second read shows {differ} differently, though nothing changed")
-
-
-@rule(
-    "B13",
-    "Whatever goes wrong on the way is said as a failure that the hub knows, never taken for “there is no more”, and "
-    "never for done.",
-    unwaivable=True,
-)
-def faults_are_told(lab: Lab) -> None:
-    with lab.bench() as bench:
-        for stream in lab.subject.pulled:
-            ids = set(bench.seed(stream, 7))
-            for trouble, call in product(TROUBLES, (0, 1)):
-                _read_with(bench, stream, trouble, call, ids)
-        made = {stream: bench.firm.make(stream) for stream in bench.sendable}
-        bench.push_until_done()
-        for stream, trouble in product(made, TROUBLES):
-            _send_with(bench, bench.batch(stream, made[stream]), trouble)
-
-
-def _read_with(bench: Bench, stream: str, trouble: Trouble, call: int, ids: set[str]) -> None:
-    what, connector = f"reading {stream}, {trouble.name}", bench.connector
-    bench.wire.plan(trouble, skip=call)
-    try:
-        found = {change.remote_id for page in connector.pull(stream, None) for change in page.changes}
-    except ConnectorError:
-        return
-    except Exception as failure:
-        raise Broken(f"{what}: it raises {_named(failure)}") from failure
-    finally:
-        bench.wire.clear()
-    expect(ids <= found, f"{what}: it is taken for “there is no more”")
-
-
-def _send_with(bench: Bench, batch: Batch, trouble: Trouble) -> None:
-    stream, what = batch.stream, f"sending {batch.stream}, {trouble.name}"
-    before, connector = len(bench.user.effects(stream)), bench.connector
-    bench.wire.plan(trouble, method="POST|PUT|PATCH")
-    try:
-        outcomes = connector.push(batch)
-    except ConnectorError:
-        return
-    except Exception as failure:
-        raise Broken(f"{what}: it raises {_named(failure)}") from failure
-    finally:
-        bench.wire.clear()
-    written = {effect.id for effect in bench.user.effects(stream)[before:]}
-    told = {outcome.remote_id for outcome in outcomes if outcome.status in (Status.CREATED, Status.UPDATED)}
-    expect(told <= written, f"{what}: it is taken for done")
-
-
-def _wake(bench: Bench) -> None:
-    """Time passes, and whoever looked at what was wrong says go on."""
-    bench.clock.advance(A_WHILE_S)
-    check_connection(bench.hub, bench.connection)
-
-
-@rule(
-    "B14",
-    "No secret stands in a log, a message, a run, a link or any other row of the database: plain, url-encoded or in "
-    "base64.",
-    unwaivable=True,
-)
-def secrets_stay_secret(lab: Lab) -> None:
-    with lab.bench() as bench:
-        secrets = bench.secrets
-        if any(len(secret) < 8 for secret in secrets):
-            raise NotShown("the sandbox's secrets are shorter than 8 characters, so they would be found anywhere")
-        forms = {form: secret for secret in secrets for form in forms_of(secret)}
-        told = [str(_refusal(lambda: bench.connect("wrong", {**bench.settings, **lab.subject.wrong_credentials})))]
-        for stream in lab.subject.pulled:
-            bench.seed(stream, 2)
-        for stream in bench.sendable:
-            bench.firm.make(stream)
-        _ = bench.connection
-        for trouble in (None, FORBIDDEN, CUT, HTML, LOST):
-            if trouble is not None:
-                bench.wire.plan(trouble, skip=1)
-            bench.run()
-            bench.wire.clear()
-            _wake(bench)
-        told += [f"{failure} {failure!r} {failure.__context__!r}" for failure in bench.spy.raised]
-        _not_in(forms, "a message", "\n".join(told))
-        _not_in(forms, "the log", "\n".join(map(_with_trace, bench.log)))
-        folder = bench.hub.settings.data_dir
-        for path in sorted(folder.glob("hub.sqlite3*")):
-            _not_in(forms, "the database", path.read_bytes().decode("latin-1"))
-        for sent in bench.wire.sent:
-            _not_in(forms, "an address that was called", f"{sent.path} {sent.query}")
-
-
-def _with_trace(entry: Any) -> str:
-    return f"{entry} {getattr(entry.get('exc_info'), 'args', '')}"
-
-
-def _not_in(forms: dict[str, str], where: str, text: str) -> None:
-    for form in forms:
-        expect(form not in text, f"a secret stands in {where}")
-
-
-@rule(
-    "B15",
-    "It calls only the hosts in its settings and those it declares, and always by the hub's own HTTP, which checks "
-    "certificates and has time-outs.",
-    unwaivable=True,
-)
-def calls_only_its_hosts(lab: Lab) -> None:
-    with lab.bench() as bench, guarded(hosts={"127.0.0.1", "localhost", *lab.subject.hosts}) as guard:
-        for stream in lab.subject.pulled:
-            bench.seed(stream, 2)
-        for stream in bench.sendable:
-            bench.firm.make(stream)
-        _ = bench.connection
-        bench.run()
-        expect(not guard.refused, f"it calls {', '.join(sorted(guard.refused))}")
-        past = len(bench.wire.sent) - guard.by_hub
-        expect(past <= 0, f"{past} of its {len(bench.wire.sent)} calls go past the hub's HTTP")
-
-
 not_checked_yet(
     "B16", "Its tables, routes, permissions and commands bear its prefix, and every route a permission.", needs="pages"
 )
@@ -449,7 +277,45 @@ not_checked_yet(
     "Its migrations run from nothing and from the last release to now, and back, and leave nothing.",
     needs="tables",
 )
-not_checked_yet("B18", "While it is disabled nothing of it runs; enabled again it goes on where it was.")
+
+
+@rule("B18", "While it is disabled nothing of it runs; enabled again it goes on where it was.")
+def disabled_it_rests(lab: Lab) -> None:
+    with lab.bench() as bench, bench.switchable() as name:
+        threads = set(threading.enumerate())
+        for stream in lab.subject.pulled:
+            bench.seed(stream, 3)
+        for stream in bench.sendable:
+            bench.firm.make(stream)
+        bench.run()
+        bench.push_until_done()
+        cursors = {stream: bench.cursor(stream) for stream in lab.subject.pulled}
+
+        bench.hub.plugins.disable(name, actor="system")
+        left = [thread.name for thread in set(threading.enumerate()) - threads if not _is_ours(thread)]
+        expect(not left, f"disabled, it leaves threads behind: {', '.join(sorted(left))}")
+        for stream in bench.sendable:
+            bench.firm.make(stream)
+        calls = len(bench.wire.sent)
+        for work in (bench.run, bench.another_worker):
+            failure = failure_of(work)
+            expect(failure is None or isinstance(failure, HubError), f"disabled, a run ends in {named(failure)}")
+        expect(len(bench.wire.sent) == calls, "disabled, it is called all the same")
+
+        bench.hub.plugins.enable(name, actor="system")
+        kept = {stream: bench.cursor(stream) for stream in lab.subject.pulled}
+        expect(kept == cursors, "enabled again, it has lost its cursors")
+        effects = len(bench.user.effects(operation="create"))
+        bench.push_until_done()
+        expect(not any(link.is_owed for link in bench.links()), "enabled again, it does not send what is owed")
+        made = [effect.id for effect in bench.user.effects(operation="create")[effects:]]
+        known = {link.remote_id for link in bench.links()}
+        expect(set(made) <= known and len(made) == len(set(made)), "enabled again, it makes things twice")
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    """The sandbox answers each connection on a thread; the hub keeps leases alive on one."""
+    return thread.name == "heartbeat" or "process_request_thread" in thread.name
 
 
 @rule("B19", "Its docs say: objects and directions, scopes, limits, deletes, conflicts, known limitations, removal.")

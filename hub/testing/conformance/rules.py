@@ -13,6 +13,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from hub.core.errors import HubError
+
 if TYPE_CHECKING:
     from hub.testing.conformance.bench import Lab
 
@@ -87,7 +89,7 @@ def not_checked_yet(id: str, text: str, *, needs: str = "", unwaivable: bool = F
 @cache
 def all_rules() -> dict[str, Rule]:
     """Every rule by its id, level by level."""
-    for name in ("bronze", "silver", "gold", "platinum"):
+    for name in ("bronze", "bronze_calls", "silver", "silver_reading", "gold", "gold_sending", "platinum"):
         import_module(f"hub.testing.conformance.{name}")
     return {rule.id: rule for rule in sorted(_RULES.values(), key=lambda rule: (rule.level, rule.id))}
 
@@ -96,3 +98,20 @@ def expect(condition: object, text: str) -> None:
     """Say what is wrong where a condition does not hold."""
     if not condition:
         raise Broken(text)
+
+
+def failure_of(work: Callable[[], object]) -> Exception | None:
+    """What a piece of work ends in, if it fails."""
+    try:
+        work()
+    except Exception as failure:
+        return failure
+    return None
+
+
+def named(failure: Exception | None) -> str:
+    """A failure in words, with whether the hub knows its kind."""
+    if failure is None:
+        return "success"
+    known = isinstance(failure, HubError)
+    return f"{type(failure).__name__}: {failure}" if known else f"{type(failure).__name__}, which is no ConnectorError"

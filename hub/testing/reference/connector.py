@@ -164,8 +164,14 @@ class Notebook(Connector):
 
     def push(self, batch: Batch) -> Sequence[Outcome]:
         """One call for the batch; the notebook has a verdict for each item, in any order."""
+        versioned = self._stream(batch.stream).versioned
         items = [
-            {"ref": sending.ref, "id": sending.remote_id, "version": sending.remote_version, "values": sending.body}
+            {
+                "ref": sending.ref,
+                "id": sending.remote_id,
+                "version": sending.remote_version if versioned else None,
+                "values": sending.body,
+            }
             for sending in batch.sendings
         ]
         answer = self._call("POST", f"/{batch.stream}", json={"items": items}, key=batch.key)

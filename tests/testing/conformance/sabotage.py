@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +133,15 @@ class GoesPastTheHub(Notebook):
         settings = self.context.settings
         requests.get(f"{settings['url']}/me", headers={"Authorization": f"Bearer {settings['token']}"}, timeout=5)
         return super().check()
+
+
+@breaks("B18")
+class KeepsAThread(Notebook):
+    def check(self):
+        threading.Thread(target=self.ended.wait, args=(5,), daemon=True, name="watcher").start()
+        return super().check()
+
+    ended = threading.Event()
 
 
 SABOTAGED["B19"] = replace(subject(), docs=Path(__file__))
@@ -343,6 +353,18 @@ class WritesOverWhatIsThere(Notebook):
         return super().push(replace(batch, sendings=tuple(sendings)))
 
 
+@breaks("G09")
+class SendsAnOldEdit(Notebook):
+    edits = {}
+
+    def push(self, batch):
+        def first(sending):
+            place = self.context.settings["url"], sending.remote_id
+            return self.edits.setdefault(place, sending.body) if sending.remote_id else sending.body
+
+        return super().push(replace(batch, sendings=tuple(replace(each, body=first(each)) for each in batch.sendings)))
+
+
 @breaks("G10")
 class NeedsNothing(Notebook):
     def needs(self, stream, record):
@@ -358,6 +380,23 @@ class GoesByPosition(Notebook):
     def push(self, batch):
         outcomes = super().push(batch)
         return [replace(each, ref=sending.ref) for each, sending in zip(outcomes, batch.sendings, strict=True)]
+
+
+@breaks("G12")
+class BooksAPlaceWhenItLooks(Notebook):
+    def find(self, stream, sendings):
+        found = super().find(stream, sendings)
+        items = [{"ref": "1", "id": None, "version": None, "values": {"name": "reserved"}}]
+        self._call("POST", "/services", json={"items": items})
+        return found
+
+
+@breaks("G13")
+class KeepsALogOverThere(Notebook):
+    def push(self, batch):
+        items = [{"ref": "1", "id": None, "version": None, "values": {"name": "a batch was sent"}}]
+        self._call("POST", "/services", json={"items": items})
+        return super().push(batch)
 
 
 @breaks("G14")
@@ -418,10 +457,11 @@ def forget():
     """Let no sabotage remember what it met before."""
     for connector in (
         RemembersByItself,
+        SendsAnOldEdit,
         SendsForOthers,
         TakesMissingForDeleted,
         TakesTheNextEditForItsEcho,
         KeepsOneAddress,
     ):
-        for name in ("places", "gathered", "known", "written", "first"):
+        for name in ("edits", "places", "gathered", "known", "written", "first"):
             getattr(connector, name, {}).clear()

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from hub.core import clock
 from hub.core.clock import database_now
-from hub.testing.conformance.bench import DatabaseFull, Lab
+from hub.testing.conformance.bench import Lab
+from hub.testing.conformance.bench_hub import DatabaseFull
 from hub.testing.conformance.clock import host_zone
 from hub.testing.conformance.guard import guarded
 from hub.testing.conformance.wire import CUT, HTML, LOST, RESET, too_many
