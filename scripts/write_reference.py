@@ -356,7 +356,8 @@ def quality_scale_page() -> str:
 
 def rule_row(rule: Rule) -> str:
     mark, needs = " ‼" if rule.unwaivable else "", rule.needs.replace("_", " ")
-    return f"| {rule.id}{mark} | {in_cell(rule.text)} | {needs} | {'yes' if rule.check else 'not yet'} |"
+    checked = "not yet" if rule.check is None else f"yes, but for {rule.lacks}" if rule.lacks else "yes"
+    return f"| {rule.id}{mark} | {in_cell(rule.text)} | {needs} | {checked} |"
 
 
 # Text -----------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from hub.core.database import Base, uuid7
 from hub.core.frozen import freeze
 from hub.core.outbox import Link
 from hub.migrations import upgrade
-from hub.sync.connections import add_connection, open_connection, secret_names
+from hub.sync.connections import add_connection, check_connection, open_connection, secret_names
 from hub.sync.connector import Batch, Connector, Op, Ref, Sending, Stream
 from hub.sync.cycle import pull_slice, push_slice, run_connection
 from hub.sync.models import Run, RunItem, StreamCursor
@@ -44,6 +44,8 @@ T = TypeVar("T")
 
 A_LEASE_S = 12
 """After so long whatever a dead worker held is free."""
+A_MOMENT_S = 60
+"""Longer than the pause after a first failure, shorter than any vendor remembers a key."""
 A_WHILE_S = 3600
 """Longer than any pause between two tries."""
 
@@ -126,8 +128,8 @@ class Bench:
 
     @property
     def sendable(self) -> list[str]:
-        """The streams to send on of which the kit can make records."""
-        return [kind for kind in self.subject.pushed if kind in Firm.KINDS]
+        """The streams to send on of which the kit can make records, which then are owed by themselves."""
+        return [kind for kind in self.subject.pushed if kind in Firm.KINDS and not self.stream(kind).on_demand]
 
     def record(self, stream: str, record_id: UUID) -> Any:
         """One of the hub's records."""
@@ -146,7 +148,7 @@ class Bench:
         """Another account of the same vendor, with credentials of its own."""
         sandbox = self.subject.second_sandbox()
         self.clock.rule_over(sandbox)
-        wire = Wire(sandbox, self.clock)
+        wire = Wire(sandbox, self.clock, sign_in=self.subject.user.sign_in)
         with SandboxServer(wire, "127.0.0.1", 0) as server:  # type: ignore[arg-type]
             yield OtherRemote(server.settings, wire, self.subject.user(sandbox), self._secrets(server.settings))
 
@@ -175,6 +177,10 @@ class Bench:
 
     def push(self) -> RunSummary:
         return self.run("push")
+
+    def sign_in(self) -> None:
+        """Have a fresh token: to die while a token is fetched has rules of its own."""
+        check_connection(self.hub, self.connection)
 
     def another_worker(self, *, sends: bool = True) -> None:
         """What a second worker does at this moment: it reads, and sends."""
@@ -281,17 +287,17 @@ class Lab:
         """A bench for a block; options: the sandbox's."""
         with ExitStack() as stack:
             clock = Clock()
-            stack.enter_context(clock.installed())
+            module = self.subject.module
+            stack.enter_context(clock.installed(module.__name__, self.subject.connector.__module__))
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.folder)))
             shutil.copy(self.template, folder / "hub.sqlite3")
-            module = self.subject.module
             hub = BenchHub(_settings(folder), plugins={module.__name__.rpartition(".")[2]: module}, clock=clock)
             stack.callback(hub.close)
             with hub.read():
                 pass  # so that its plugins are there
             sandbox = self.subject.sandbox(**options)
             clock.rule_over(sandbox)
-            wire = Wire(sandbox, clock)
+            wire = Wire(sandbox, clock, sign_in=self.subject.user.sign_in)
             server = stack.enter_context(SandboxServer(wire, "127.0.0.1", 0))  # type: ignore[arg-type]
             bench = Bench(self.subject, hub, sandbox, wire, server)
             bench.log = stack.enter_context(structlog.testing.capture_logs())

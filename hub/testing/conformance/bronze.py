@@ -40,6 +40,7 @@ MOST_TO_IMPORT_S = 0.5
 @rule(
     "B01",
     "It says what it is: name, title, category, what it can do, owner, security contact, licence, hosts and docs.",
+    lacks="the range of hub versions it is for",
 )
 def says_what_it_is(lab: Lab) -> None:
     subject, connector = lab.subject, lab.subject.connector
@@ -228,7 +229,11 @@ def account_is_named(lab: Lab) -> None:
         expect(isinstance(failure, RuleBroken), "the same account can be connected twice")
 
 
-@rule("B10", "Its streams are declared so that the engine can rely on them: known kinds, parents first, ways back.")
+@rule(
+    "B10",
+    "Its streams are declared so that the engine can rely on them: known kinds, parents first, ways back.",
+    lacks="custom fields and choices",
+)
 def streams_are_declared(lab: Lab) -> None:
     kind = lab.subject.connector
     names = [stream.kind for stream in kind.streams]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -60,16 +61,28 @@ class Clock:
             connection.create_function("strftime", -1, strftime)
 
     @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Let the hub in this process go by this clock."""
+    def installed(self, *packages: str) -> Iterator[None]:
+        """Let the hub in this process go by this clock, and the modules of these packages that ask for the time."""
         ours = self
 
-        class Shifted(datetime):
+        class AnyInstant(type):
+            def __instancecheck__(cls, value: object) -> bool:
+                return isinstance(value, datetime)
+
+        class Shifted(datetime, metaclass=AnyInstant):
             @classmethod
             def now(cls, tz: tzinfo | None = None) -> Any:
                 return ours.now().astimezone(tz)
 
-        with mock.patch.object(clock, "datetime", Shifted):
+        asking = [
+            module
+            for name, module in list(sys.modules.items())
+            if name == clock.__name__ or any(name == each or name.startswith(f"{each}.") for each in packages)
+        ]
+        with ExitStack() as stack:
+            for module in asking:
+                if vars(module).get("datetime") is datetime:
+                    stack.enter_context(mock.patch.object(module, "datetime", Shifted))
             yield
 
 

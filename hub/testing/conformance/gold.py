@@ -201,7 +201,7 @@ def _an_invoice(dice: random.Random, like: InvoiceRecord) -> InvoiceRecord:
             an_invoice_line(
                 quantity=Decimal(dice.randrange(1, 99_999)) / 100,
                 rate=Decimal(dice.randrange(1, 9_999_999)) / dice.choice((1, 100, 10_000)),
-                tax_rate=Decimal(dice.choice(("0", "5", "7.7", "19", "20"))),
+                tax_rate=Decimal(dice.choice((0, 20))),  # the rates that the other side was told of
             ),
             service_id=like.lines[0].service_id,
         )
@@ -318,6 +318,7 @@ not_checked_yet("G25", "Taken away, its token and subscriptions are withdrawn; c
     "G26",
     "Two connections of it share nothing: no record, no cursor, no budget, no token.",
     unwaivable=True,
+    lacks="the budget of calls",
 )
 def connections_share_nothing(lab: Lab) -> None:
     with lab.bench() as bench, bench.second_remote() as other:

@@ -54,7 +54,7 @@ class NotShown(Exception):
 class Rule:
     """One rule. needs: the capability without which it does not apply. unwaivable: no waiver is taken.
 
-    check: None while the kit does not check it.
+    check: None while the kit does not check it. lacks: what the check leaves out of what the rule is about.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Rule:
     needs: str = ""
     unwaivable: bool = False
     check: Check | None = None
+    lacks: str = ""
 
     @property
     def level(self) -> Level:
@@ -71,11 +72,11 @@ class Rule:
 _RULES: dict[str, Rule] = {}
 
 
-def rule(id: str, text: str, *, needs: str = "", unwaivable: bool = False) -> Callable[[Check], Check]:
+def rule(id: str, text: str, *, needs: str = "", unwaivable: bool = False, lacks: str = "") -> Callable[[Check], Check]:
     """Make a function the check of a rule."""
 
     def register(check: Check) -> Check:
-        _RULES[id] = Rule(id, text, needs, unwaivable, check)
+        _RULES[id] = Rule(id, text, needs, unwaivable, check, lacks)
         return check
 
     return register

@@ -13,7 +13,7 @@ from hub.testing.conformance.bench import A_WHILE_S, Bench, Lab
 from hub.testing.conformance.firm import a_name
 from hub.testing.conformance.rules import Broken, NotShown, expect, not_checked_yet, rule
 from hub.testing.conformance.silver_reading import HOUR, arrive
-from hub.testing.conformance.wire import ERROR_IN_200, Trouble, too_many
+from hub.testing.conformance.wire import TROUBLES, Trouble, too_many
 
 _OAUTH = "oauth"
 not_checked_yet(
@@ -31,7 +31,11 @@ not_checked_yet(
 not_checked_yet("S15", "Signing in anew keeps links, cursors and mappings; another account is refused.", needs=_OAUTH)
 
 
-@rule("S16", "It waits as long as it is asked to, in seconds or until a date; what is refused for good is sent once.")
+@rule(
+    "S16",
+    "It waits as long as it is asked to, in seconds or until a date; what is refused for good is sent once.",
+    lacks="jitter, and a cap on attempts",
+)
 def pauses_are_kept(lab: Lab) -> None:
     with lab.bench() as bench:
         _ = bench.connection
@@ -133,6 +137,7 @@ not_checked_yet("S19", "A connection that is down is tried by one call now and t
     "S20",
     "Two runs at once do the work once: a stream is read by one of them, and a record is sent by one of them.",
     unwaivable=True,
+    lacks="an owner whose lease has run out, in a process of its own",
 )
 def two_runs_do_it_once(lab: Lab) -> None:
     with lab.bench() as bench:
@@ -177,10 +182,12 @@ def runs_say_the_truth(lab: Lab) -> None:
         _ = bench.connection
         for stream in lab.subject.pulled:
             bench.seed(stream, 7, apart_s=HOUR)
-            bench.wire.plan(ERROR_IN_200, skip=1)
-            run = bench.pull(stream)
-            bench.wire.clear()
-            expect(not run.ok, f"{stream}: a page could not be read, and the run is called a success")
+            for trouble in lab.sample(TROUBLES, few=2):
+                bench.wire.plan(trouble, skip=1)
+                run = bench.pull(stream, full=True)
+                bench.wire.clear()
+                expect(not run.ok, f"{stream}: {trouble.name} on the second page, and the run is called a success")
+                bench.clock.advance(A_WHILE_S)
             bench.pull(stream)
         for stream in bench.sendable:
             if not _can_refuse(bench, stream):
@@ -205,7 +212,11 @@ def _can_refuse(bench: Bench, stream: str) -> bool:
     return True
 
 
-@rule("S22", "One bad record stops no other; it is set aside under its own id, with the reason.")
+@rule(
+    "S22",
+    "One bad record stops no other; it is set aside under its own id, with the reason.",
+    lacks="the payload of what is refused",
+)
 def one_bad_record_stops_nothing(lab: Lab) -> None:
     with lab.bench() as bench:
         _ = bench.connection

@@ -24,10 +24,12 @@ class RemoteUser:
     """What the vendor's own users and servers do, told to the fake remote. Write what your streams need.
 
     What is left out makes the rules that need it count as not checked. kinds: a stream's name → what the effect
-    ledger calls its records; the same name unless said.
+    ledger calls its records; the same name unless said. sign_in: the path where tokens are fetched (with * as in file
+    names), which has rules of its own: no other trouble happens there.
     """
 
     kinds: ClassVar[Mapping[str, str]] = {}
+    sign_in: ClassVar[str] = ""
 
     def __init__(self, sandbox: Any) -> None:
         self.sandbox = sandbox

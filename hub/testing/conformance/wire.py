@@ -23,7 +23,7 @@ from hub.testing.sandbox import Sandbox, to_json
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request as it arrived. applied: whether the fake remote got to see it."""
+    """One request as it arrived. applied: whether the fake remote got to see it. signs_in: it is for tokens."""
 
     method: str
     path: str
@@ -32,10 +32,12 @@ class Sent:
     body: bytes
     at: datetime
     applied: bool
+    signs_in: bool = False
 
     @property
     def reads(self) -> bool:
-        return self.method in ("GET", "HEAD", "OPTIONS")
+        """Whether it can change no record."""
+        return self.signs_in or self.method in ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,13 @@ class _Planned:
 
 
 class Wire:
-    """What is served instead of the sandbox. `sent` is what arrived, in order."""
+    """What is served instead of the sandbox. `sent` is what arrived, in order.
 
-    def __init__(self, sandbox: Sandbox, clock: Clock) -> None:
-        self.sandbox, self._clock = sandbox, clock
+    sign_in: the path where tokens are fetched; what happens there is only noted.
+    """
+
+    def __init__(self, sandbox: Sandbox, clock: Clock, *, sign_in: str = "") -> None:
+        self.sandbox, self._clock, self._sign_in = sandbox, clock, sign_in
         self.sent: list[Sent] = []
         self.before: Callable[[Sent], None] | None = None
         """Called with every request before it is answered."""
@@ -119,9 +124,10 @@ class Wire:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        trouble = self._next(environ["REQUEST_METHOD"], environ["PATH_INFO"])
-        request = self._note(environ, body, applied=trouble is None or trouble.apply)
-        if self.before is not None:
+        signs_in = bool(self._sign_in) and fnmatchcase(environ["PATH_INFO"], self._sign_in)
+        trouble = None if signs_in else self._next(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        request = self._note(environ, body, applied=trouble is None or trouble.apply, signs_in=signs_in)
+        if self.before is not None and not signs_in:
             self.before(request)
         if trouble is None:
             return self.sandbox(environ, start_response)
@@ -142,7 +148,7 @@ class Wire:
                 return planned.trouble
         return None
 
-    def _note(self, environ: dict[str, Any], body: bytes, *, applied: bool) -> Sent:
+    def _note(self, environ: dict[str, Any], body: bytes, *, applied: bool, signs_in: bool) -> Sent:
         request = Sent(
             method=environ["REQUEST_METHOD"],
             path=environ["PATH_INFO"],
@@ -151,6 +157,7 @@ class Wire:
             body=body,
             at=self._clock.now(),
             applied=applied,
+            signs_in=signs_in,
         )
         with self._lock:
             self.sent.append(request)

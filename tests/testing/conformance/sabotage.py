@@ -448,8 +448,8 @@ class KeepsOneAddress(Notebook):
     first = {}
 
     def _call(self, *arguments, **named):
-        kept = self.first.setdefault("settings", dict(self.context.settings))
-        self.context.settings.update(kept)
+        if arguments[1] != "/me":
+            self.context.settings.update(self.first.setdefault("settings", dict(self.context.settings)))
         return super()._call(*arguments, **named)
 
 

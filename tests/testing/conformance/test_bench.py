@@ -15,9 +15,11 @@ from hub.testing.conformance.bench import Lab
 from hub.testing.conformance.bench_hub import DatabaseFull
 from hub.testing.conformance.clock import host_zone
 from hub.testing.conformance.guard import guarded
-from hub.testing.conformance.wire import CUT, HTML, LOST, RESET, too_many
+from hub.testing.conformance.wire import CUT, HTML, LOST, RESET, Wire, too_many
+from hub.testing.reference import connector
 from hub.testing.reference.conformance import subject
 from hub.testing.reference.sandbox import TOKEN
+from hub.testing.sandbox import SandboxServer
 
 LETTER = {"items": [{"ref": "1", "id": None, "version": None, "values": {"name": "Advice"}}]}
 
@@ -42,11 +44,19 @@ def test_hub_database_and_fake_remote_go_by_one_clock(bench):
         assert abs(now - datetime(2031, 5, 1, 12, 0, tzinfo=UTC)) < timedelta(minutes=1)
 
 
+def test_the_connectors_own_modules_go_by_the_clock_and_still_know_an_instant(bench):
+    bench.clock.advance(3600)
+
+    assert connector.datetime.now(UTC) - datetime.now(UTC) > timedelta(minutes=59)
+    assert isinstance(datetime.now(UTC), connector.datetime)
+
+
 def test_the_clock_is_the_real_one_again_after_the_bench(tmp_path, sqlite_template):
     with Lab(subject(), tmp_path, template=sqlite_template).bench() as bench:
         bench.clock.advance(1e6)
 
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
+    assert connector.datetime is datetime
 
 
 def test_a_host_stands_in_another_zone_for_a_block():
@@ -88,6 +98,19 @@ def test_trouble_comes_when_it_is_planned_and_is_over_then(bench):
     assert kinds == ["application/json", "text/html", "application/json"]
     assert [sent.applied for sent in bench.wire.sent] == [True, False, True]
     assert bench.wire.clear()
+
+
+def test_where_tokens_are_fetched_no_trouble_happens_and_nothing_counts_as_a_write(bench):
+    wire = Wire(bench.sandbox, bench.clock, sign_in="/services")
+    wire.plan(RESET, times=2)
+    with SandboxServer(wire, "127.0.0.1", 0) as server:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answer = requests.post(f"{server.url}/services", json=LETTER, headers=headers, timeout=5)
+        with pytest.raises(requests.RequestException):
+            requests.get(f"{server.url}/me", headers=headers, timeout=5)
+
+    assert answer.status_code == 200
+    assert wire.writes() == []
 
 
 def test_a_hub_that_dies_does_nothing_more_until_it_is_started_again(bench):
