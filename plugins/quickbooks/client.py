@@ -55,11 +55,11 @@ class QuickBooksClient:
     def company_info(self) -> Row:
         """Vendor's page "CompanyInfo": name and country, which decides the tax model."""
         answer = self._call("GET", f"companyinfo/{self._settings['realm_id']}")
-        return dict(answer["CompanyInfo"])
+        return dict(_part(answer, "CompanyInfo"))
 
     def preferences(self) -> Row:
         """Vendor's page "Preferences": sales tax, currencies, closing date."""
-        return dict(self._call("GET", "preferences")["Preferences"])
+        return dict(_part(self._call("GET", "preferences"), "Preferences"))
 
     def query(self, statement: str) -> list[Row]:
         """The rows of one statement, at most 1000. Vendor's page "Query operations and syntax"."""
@@ -128,7 +128,7 @@ class QuickBooksClient:
 
     def _query(self, statement: str) -> tuple[list[Row], str]:
         answer = self._call("GET", "query", params={"query": statement})
-        response = answer.get("QueryResponse") or {}
+        response = _part(answer, "QueryResponse")
         rows = next((value for value in response.values() if isinstance(value, list)), [])
         return rows, str(answer.get("time", ""))
 
@@ -218,6 +218,14 @@ class QuickBooksClient:
                 f"{url} is no OAuth discovery document. Check discovery_url.", field="discovery_url"
             )
         return str(answer["token_endpoint"])
+
+
+def _part(answer: Row, name: str) -> Row:
+    """The part of an answer that was asked for: one without it is no empty result, whatever its status."""
+    part = answer.get(name)
+    if not isinstance(part, dict):
+        raise TemporaryFailure("QuickBooks answered something that is no result.")
+    return part
 
 
 def _reconnect() -> ConfigurationFailure:

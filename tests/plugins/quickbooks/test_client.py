@@ -110,6 +110,15 @@ def test_when_one_call_is_throttled_every_call_to_the_company_waits(vendor, clie
     assert pauses == [seconds]
 
 
+@pytest.mark.parametrize("body", [{"error": "odd"}, {"QueryResponse": None}, {"time": "2026-01-01"}])
+def test_an_answer_that_lacks_what_was_asked_for_is_no_empty_result(vendor, client, body):
+    for path in ("preferences", "companyinfo/123", "query"):
+        vendor.get(f"{COMPANY}/{path}", json=body)
+    for ask in (client.preferences, client.company_info, lambda: client.query("select * from Item")):
+        with pytest.raises(TemporaryFailure, match="no result"):
+            ask()
+
+
 def test_a_refused_token_is_renewed_once_and_the_same_call_made_again(vendor, client):
     refused = vendor.post(f"{COMPANY}/batch", json=gateway("003200"), status=401)
     done = vendor.post(f"{COMPANY}/batch", json={"BatchItemResponse": [{"bId": "1"}]})
