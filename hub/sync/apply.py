@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import ColumnElement, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from hub.core import audit, clock
@@ -71,7 +71,9 @@ def apply_plan(
     if not beyond_guards:
         _guard(hub, opened, chosen)
     outgoing = [item for item in chosen if item.direction == "push"]
-    opened = _ready(hub, plan, opened, go_live=go_live, writes=bool(outgoing), actor=actor)
+    chosen_ids = {item.id for item in chosen}
+    left = [item for item in items if item.direction == "push" and item.id not in chosen_ids]
+    opened = _ready(hub, plan, opened, left, go_live=go_live, writes=bool(outgoing), actor=actor)
     run = RunLog(hub, opened, "both", "plan", actor, plan.kinds)
     run.open()
     with run.closing():
@@ -142,8 +144,10 @@ def _guard(hub: Hub, opened: Opened, chosen: Sequence[PlanItem]) -> None:
             )
 
 
-def _ready(hub: Hub, plan: Plan, opened: Opened, *, go_live: bool, writes: bool, actor: str) -> Opened:
-    """Hold back all that is owed, and only then let the connection write."""
+def _ready(
+    hub: Hub, plan: Plan, opened: Opened, left: Sequence[PlanItem], *, go_live: bool, writes: bool, actor: str
+) -> Opened:
+    """Hold back what the plan shows and was not chosen; all that is owed, before a connection begins to write."""
     if opened.state == ConnectionState.NEEDS_ATTENTION:
         raise RuleBroken(
             f"The connection {opened.name} needs attention first. Test it: `hub connection check {opened.name}`.",
@@ -159,15 +163,14 @@ def _ready(hub: Hub, plan: Plan, opened: Opened, *, go_live: bool, writes: bool,
         return opened
     pushes = [kind for kind in plan.kinds if opened.subscriptions[kind].pushes]
     scan_owed(hub, opened, pushes)
+    for block in blocks(left, BLOCK):
+        keys = [(item.kind, item.record_id, item.part) for item in block]
+        is_left = tuple_(Link.kind, Link.record_id, Link.part).in_(keys)
+        hub.transact(lambda session, is_left=is_left: _hold(session, opened.id, is_left))  # type: ignore[misc]
 
     def work(session: Session) -> None:
-        session.execute(
-            update(Link)
-            .where(Link.connection_id == opened.id, Link.kind.in_(pushes), Link.wanted > Link.done)
-            .where(Link.attempt_id.is_(None))
-            .values(held=True)
-            .execution_options(synchronize_session=False)
-        )
+        if not opened.may_write:
+            _hold(session, opened.id, Link.kind.in_(pushes))
         session.execute(update(Plan).where(Plan.id == plan.id).values(applied_at=clock.now()))
         audit.note(session, "apply", "plan", plan.id, connection=opened.name, digest=plan.digest)
         if not opened.may_write:
@@ -176,6 +179,15 @@ def _ready(hub: Hub, plan: Plan, opened: Opened, *, go_live: bool, writes: bool,
 
     hub.transact(work, actor=actor)
     return open_connection(hub, opened.id)
+
+
+def _hold(session: Session, connection_id: UUID, which: ColumnElement[bool]) -> None:
+    session.execute(
+        update(Link)
+        .where(Link.connection_id == connection_id, Link.wanted > Link.done, Link.attempt_id.is_(None), which)
+        .values(held=True)
+        .execution_options(synchronize_session=False)
+    )
 
 
 # Going out ------------------------------------------------------------------------------------------------------------

@@ -197,7 +197,10 @@ class RunLog:
     def _as_before(self, session: Session) -> Run | None:
         """The last run, if it ended as this one does with nothing read: a failure that lasts is told once."""
         last = session.scalar(
-            select(Run).where(Run.connection_id == self.opened.id).order_by(Run.started_at.desc()).limit(1)
+            select(Run)
+            .where(Run.connection_id == self.opened.id, Run.trigger == self.trigger, Run.direction == self.direction)
+            .order_by(Run.started_at.desc())
+            .limit(1)
         )
         told = self.failure or self.notice
         same = last is not None and (last.records_read, last.trigger, last.headline) == (0, self.trigger, told)

@@ -19,7 +19,8 @@ class Standing:
     """The counts of one stream, or of several together.
 
     linked: records both sides know. owed: to be sent by itself. waiting: owed after another record. parked: refused,
-    for a person. uncertain: sent, and no answer came. to_match: open cases of matching.
+    for a person. uncertain: sent, and no answer came. to_match: open cases of matching. held: kept back by a plan that
+    did not choose them, until another one does.
     """
 
     linked: int = 0
@@ -29,11 +30,12 @@ class Standing:
     uncertain: int = 0
     ignored: int = 0
     to_match: int = 0
+    held: int = 0
 
     @property
     def in_step(self) -> bool:
         """Nothing is to be done by anybody."""
-        return not (self.owed or self.waiting or self.parked or self.uncertain or self.to_match)
+        return not (self.owed or self.waiting or self.parked or self.uncertain or self.to_match or self.held)
 
     def __add__(self, other: Standing) -> Standing:
         return Standing(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
@@ -75,7 +77,15 @@ def together(found: Mapping[tuple[UUID, str], Standing], connection_id: UUID) ->
 
 def _clauses() -> dict[str, ColumnElement[bool]]:
     settled = and_(Link.parked.is_(None), Link.ignored.is_(None))
-    wanted = and_(Link.wanted > Link.done, settled, Link.attempt_id.is_(None), Link.held.is_(False))
+    unsent = and_(Link.wanted > Link.done, settled, Link.attempt_id.is_(None))
+    wanted = and_(unsent, Link.held.is_(False))
+    is_asked = exists().where(
+        MatchCase.connection_id == Link.connection_id,
+        MatchCase.kind == Link.kind,
+        MatchCase.record_id == Link.record_id,
+        MatchCase.part == Link.part,
+        MatchCase.decision.is_(None),
+    )
     return {
         "linked": Link.remote_id.is_not(None),
         "owed": and_(wanted, Link.waiting_for.is_(None)),
@@ -83,4 +93,5 @@ def _clauses() -> dict[str, ColumnElement[bool]]:
         "parked": and_(Link.parked.is_not(None), Link.ignored.is_(None)),
         "uncertain": and_(Link.attempt_id.is_not(None), settled),
         "ignored": Link.ignored.is_not(None),
+        "held": and_(unsent, Link.held, ~is_asked),
     }

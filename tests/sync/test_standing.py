@@ -30,10 +30,10 @@ def test_each_link_counts_where_a_person_would_look_for_it(hub, books):
     with hub.read() as session:
         found = standings(session, [books])
     assert found == {
-        (books, "invoices"): Standing(linked=1, owed=1, waiting=1, parked=1, uncertain=1, ignored=1),
+        (books, "invoices"): Standing(linked=1, owed=1, waiting=1, parked=1, uncertain=1, ignored=1, held=1),
         (books, "clients"): Standing(to_match=1),
     }
-    assert together(found, books) == Standing(1, 1, 1, 1, 1, 1, 1)
+    assert together(found, books) == Standing(1, 1, 1, 1, 1, 1, 1, 1)
     assert not together(found, books).in_step
     assert Standing(linked=5, ignored=1).in_step
 

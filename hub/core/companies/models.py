@@ -44,6 +44,7 @@ class NumberSeries(Identified, Base):
     __tablename__ = "number_series"
     __table_args__ = (
         UniqueConstraint("company_id", "kind"),
+        UniqueConstraint("kind", "prefix"),
         CheckConstraint("next_number >= 1", name="next_number_positive"),
     )
 

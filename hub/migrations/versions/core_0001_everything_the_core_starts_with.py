@@ -511,6 +511,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["company_id"], ["company.id"], name=op.f("fk_number_series_company_id_company")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_number_series")),
         sa.UniqueConstraint("company_id", "kind", name=op.f("uq_number_series_company_id_kind")),
+        sa.UniqueConstraint("kind", "prefix", name=op.f("uq_number_series_kind_prefix")),
     )
     op.create_table(
         "payment",

@@ -69,7 +69,11 @@ def import_has_no_effect(lab: Lab) -> None:
     if not isinstance(lab.subject.plugin, str):
         raise NotShown("the plugin is given as a module that was imported already")
     done = subprocess.run(
-        [sys.executable, "-c", _IMPORT, lab.subject.plugin], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-B", "-c", _IMPORT, lab.subject.plugin],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     expect(done.returncode == 0, f"it cannot be imported: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
     *deeds, seconds = done.stdout.strip().splitlines()

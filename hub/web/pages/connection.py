@@ -132,6 +132,8 @@ def _stream_text(subscription: Subscription, standing: Standing) -> str:
         parts.append(f"{standing.uncertain} sent without an answer yet; looked up by itself.")
     if standing.waiting:
         parts.append(f"{standing.waiting} after another record.")
+    if standing.held:
+        parts.append(f"{standing.held} held back by a plan; another one lets them go.")
     if standing.ignored:
         parts.append(f"{standing.ignored} ignored.")
     if subscription.start_on is not None and (subscription.pushes or subscription.pulls):

@@ -46,7 +46,7 @@ def _row(connection: Connection, standing: Standing, runs: Sequence[Run]) -> dic
         "environment": words(connection.environment),
         "state": state_of(connection),
         "reason": connection.reason,
-        "owed": standing.owed + standing.waiting,
+        "owed": standing.owed + standing.waiting + standing.held,
         "parked": standing.parked,
         "uncertain": standing.uncertain,
         "in_step": standing.in_step and connection.state != ConnectionState.NEEDS_ATTENTION,

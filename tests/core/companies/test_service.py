@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from decimal import Decimal
+from threading import Barrier
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
+from hub.core.companies.models import NumberSeries
 from hub.core.companies.service import country_code, lock_series, only_company, set_company, time_zone_name
 from hub.core.errors import NotFound, RuleBroken
 
@@ -59,6 +65,23 @@ def test_numbers_of_two_companies_are_never_the_same(hub):
 
     assert hub.transact(take) == ["INV-00001", "INV2-00001"]
     assert hub.transact(take) == ["INV-00002", "INV2-00002"]
+
+
+def test_companies_made_at_the_same_moment_never_share_their_numbers(hub):
+    ready = Barrier(3)
+
+    def make(number):
+        ready.wait()
+        with suppress(IntegrityError):  # then it is made once more, with the next prefix
+            hub.transact(lambda session: set_company(session, name=f"C{number}", country="GB", currency="GBP") and None)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(make, range(3)))
+
+    with hub.read() as session:
+        prefixes = session.scalars(select(NumberSeries.prefix)).all()
+    assert prefixes
+    assert len(prefixes) == len(set(prefixes))
 
 
 def test_the_only_company_need_not_be_named(hub):
