@@ -55,8 +55,9 @@ def browser():
     path = chromium_path()
     if path is None or not Path(path).exists():
         pytest.skip("No Chromium: install the distribution's, or name it in HUB_CHROMIUM.")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

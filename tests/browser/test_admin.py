@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 import plugins.quickbooks
@@ -76,7 +77,7 @@ def test_an_admin_goes_from_an_empty_hub_to_a_mended_record(open_page, hub, addr
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_role("button", name="Create the hub").click()
     page.get_by_role("heading", name="Welcome to PSA Hub").wait_for()
-    assert page.get_by_text("1 of 6 done").is_visible()
+    expect(page.get_by_text("1 of 6 done")).to_be_visible()
 
     # The catalogue shows connectors whose plugins are not enabled yet.
     page.get_by_role("main").get_by_role("link", name="Connect", exact=True).click()
@@ -107,7 +108,7 @@ def test_an_admin_goes_from_an_empty_hub_to_a_mended_record(open_page, hub, addr
     first, second = issue(hub, "Acme Ltd"), issue(hub, "Brown Ltd", hours=2)
     books.sandbox.close_books(until=str(second.dated_on))
     page.get_by_role("link", name="Enable writing").click()
-    assert page.get_by_text("To be sent first: invoices (2).").is_visible()
+    expect(page.get_by_text("To be sent first: invoices (2).")).to_be_visible()
     page.get_by_role("button", name="Enable writing").click()
     page.get_by_text("books may write now.").wait_for()
 
@@ -118,8 +119,8 @@ def test_an_admin_goes_from_an_empty_hub_to_a_mended_record(open_page, hub, addr
     page.get_by_role("link", name="All runs").click()
     page.get_by_role("table", name="Runs").get_by_role("link").last.click()
     page.get_by_role("heading", name="What it did").wait_for()
-    assert page.get_by_text("Partly failed").is_visible()
-    assert page.get_by_role("row", name=first.number).is_visible()
+    expect(page.get_by_text("Partly failed")).to_be_visible()
+    expect(page.get_by_role("row", name=first.number)).to_be_visible()
 
     # Mended over there, and sent again.
     page.get_by_role("navigation").get_by_role("link", name="Needs repair").click()

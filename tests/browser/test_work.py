@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from playwright.sync_api import expect
 
 from hub.access.models import User
 from hub.access.permissions import Role
@@ -94,7 +95,7 @@ def test_a_week_of_work_becomes_a_paid_invoice(at, scripts):
     hours.nth(1).fill("8,5")
     press(consultant, "Submit for approval")
     told(consultant, "is submitted for approval.")
-    assert consultant.locator("[data-week-total]").inner_text() == "16:00"
+    expect(consultant.locator("[data-week-total]")).to_have_text("16:00")
 
     # The manager finds it on the home page and approves it.
     manager = at("manager", scripts=scripts)
@@ -106,20 +107,20 @@ def test_a_week_of_work_becomes_a_paid_invoice(at, scripts):
     # Finance drafts, issues, and looks at the invoice: 16 h x 80 = 1,280, and 20 % tax.
     finance = at("finance", scripts=scripts)
     finance.get_by_role("link", name="16:00 h to bill").click()
-    assert finance.get_by_role("row", name="Warehouse planning").get_by_text("£1,280.00").is_visible()
+    expect(finance.get_by_role("row", name="Warehouse planning").get_by_text("£1,280.00")).to_be_visible()
     press(finance, "Draft 1 invoice")
     told(finance, "1 invoice is drafted.")
     finance.get_by_role("row", name="Hartwell and Sons Limited").get_by_role("link").click()
     press(finance, "Issue")
     told(finance, "Invoice INV-00001 is issued.")
-    assert finance.get_by_role("row", name="Total", exact=False).get_by_text("£1,536.00").first.is_visible()
+    expect(finance.get_by_role("row", name="Total", exact=False).get_by_text("£1,536.00").first).to_be_visible()
 
     # The money comes in.
     finance.get_by_role("link", name="Record a payment").click()
     finance.get_by_label("Reference").fill("BACS 4711")
     press(finance, "Record payment")
     told(finance, "£1,536.00 is entered.")
-    assert finance.get_by_role("heading", name="Invoice INV-00001 Paid").is_visible()
+    expect(finance.get_by_role("heading", name="Invoice INV-00001 Paid")).to_be_visible()
 
 
 def test_a_wrong_cell_is_marked_and_totals_follow_what_is_typed(at):
@@ -128,14 +129,14 @@ def test_a_wrong_cell_is_marked_and_totals_follow_what_is_typed(at):
     press(consultant, "Add")
     hours = consultant.get_by_role("textbox", name="Warehouse planning, Engineering")
     hours.nth(0).fill("7.5")
-    assert consultant.locator("[data-week-total]").inner_text() == "7:30"
+    expect(consultant.locator("[data-week-total]")).to_have_text("7:30")
 
     hours.nth(1).fill("25")
     press(consultant, "Save")
 
     told(consultant, "25 is more than the 24 hours of a day.")
-    assert hours.nth(0).input_value() == "7.5"
-    assert hours.nth(1).get_attribute("aria-invalid") == "true"
+    expect(hours.nth(0)).to_have_value("7.5")
+    expect(hours.nth(1)).to_have_attribute("aria-invalid", "true")
 
 
 def test_returned_time_reaches_the_consultant_with_its_comment(hub, at, people):
