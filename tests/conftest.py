@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -12,6 +13,9 @@ from pathlib import Path
 import pytest
 import redis
 from hypothesis import settings as hypothesis_settings
+from sqlalchemy import Engine
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.util import LRUCache
 
 from hub.bootstrap import build_hub
 from hub.config import load_settings
@@ -27,6 +31,14 @@ SIP_TASKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "sip" / "t
 hypothesis_settings.register_profile("hub", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("hub")
 
+# The modules of the whole product stay in memory; the collector need not go through them all the time.
+gc.set_threshold(100_000, 50, 100)
+
+# Each test has a database of its own. A statement is compiled once for each kind of database, not once for each test.
+_COMPILED = LRUCache(5_000)
+DefaultDialect.__eq__ = lambda dialect, other: type(dialect) is type(other)
+DefaultDialect.__hash__ = lambda dialect: hash(type(dialect))
+Engine._compiled_cache = property(lambda engine: _COMPILED, lambda engine, own: None)
 
 REAL_PARTS = {"database_url", "sqlite_template", "postgres_server", "queue_server_url", "page", "open_page"}
 

@@ -6,6 +6,7 @@ else. Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 partly failed.
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import click
@@ -28,4 +29,6 @@ def cli(**flags: Path | str | None) -> None:
 
 def main() -> None:
     """The console script."""
+    # What a start makes stays; with the usual threshold the collector would go through all of it time and again.
+    gc.set_threshold(50_000, 20, 50)
     cli(prog_name="hub")

@@ -23,7 +23,7 @@ from hub.core.errors import RuleBroken
 from hub.core.people.models import Person
 from hub.core.people.service import create_person
 from hub.core.projects.models import Project, Task
-from hub.core.projects.service import create_project, create_tasks
+from hub.core.projects.service import create_project, create_tasks_of_projects
 from hub.imports.time_rows import TimeRow
 
 _FIRST: Final = "create it first, or import with --create"
@@ -121,16 +121,17 @@ class Places:
         return self.make_client(session, name, **values)
 
     def make_tasks(self, session: Session, rows: Iterable[tuple[UUID, TimeRow]]) -> None:
-        """Make the tasks that the rows of these projects name and that are not there yet, at once for each project."""
-        missing: dict[UUID, dict[str, str]] = {}
+        """Make the tasks that the rows of these projects name and that are not there yet, all at once."""
+        missing: dict[tuple[UUID, str], str] = {}
         for project_id, row in rows:
-            if not self._tasks[project_id, row.task.casefold()]:
-                missing.setdefault(project_id, {}).setdefault(row.task.casefold(), row.task)
-        for project_id, names in missing.items():
-            made = create_tasks(session, project_id, list(names.values())) if self._writes else ()
-            ids = [task.id for task in made] or [uuid7() for _ in names]
-            for key, task_id in zip(names, ids, strict=True):
-                self._tasks.add((project_id, key), task_id)
+            key = (project_id, row.task.casefold())
+            if not self._tasks[key]:
+                missing.setdefault(key, row.task)
+        wanted = [(project_id, name) for (project_id, _), name in missing.items()]
+        made = create_tasks_of_projects(session, wanted) if self._writes and wanted else ()
+        ids = [task.id for task in made] or [uuid7() for _ in wanted]
+        for key, task_id in zip(missing, ids, strict=True):
+            self._tasks.add(key, task_id)
 
     def task(self, project_id: UUID, row: TimeRow) -> UUID:
         """The task of a row whose project has it."""

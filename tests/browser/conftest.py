@@ -36,6 +36,9 @@ FLAGS = [
 WIDE = {"width": 1280, "height": 900}
 NARROW = {"width": 390, "height": 844}
 
+LOOKS = [("light", 1280, True), ("dark", 1280, False), ("light", 390, False), ("dark", 390, True)]
+"""Theme, width in pixels, and whether barriers are looked for: once in each theme and at each width."""
+
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
     "rules": {"target-size": {"enabled": True}},
@@ -146,6 +149,22 @@ def no_sideways_scroll():
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
 
     return check
+
+
+@pytest.fixture
+def look_at(axe, no_sideways_scroll, screenshot):
+    """Look at the page that is open: look_at(page, name), light and dark, wide and narrow."""
+
+    def look_at(page, name):
+        for theme, width, has_axe in LOOKS:
+            page.emulate_media(color_scheme=theme)
+            page.set_viewport_size({"width": width, "height": 900})
+            screenshot(page, f"{name}-{theme}-{width}")
+            no_sideways_scroll(page)
+            if has_axe:
+                axe(page)
+
+    return look_at
 
 
 def in_one_piece(app):

@@ -19,8 +19,6 @@ from tests.web.pages.firm import issue, set_rate
 
 pytestmark = pytest.mark.browser
 
-LOOKS = [("light", 1280), ("dark", 1280), ("dark", 390), ("light", 390)]
-
 
 @pytest.fixture
 def hub(make_hub):
@@ -74,27 +72,12 @@ def test_finance_finds_the_difference_and_then_none(hub, books, finance, scripts
     page.get_by_text("Every invoice, tax and payment agrees.").wait_for()
 
 
-@pytest.fixture
-def look_at(axe, no_sideways_scroll, screenshot):
-    """Look at a page light and dark, wide and narrow."""
-
-    def look_at(page, name):
-        for theme, width in LOOKS:
-            page.emulate_media(color_scheme=theme)
-            page.set_viewport_size({"width": width, "height": 900})
-            screenshot(page, f"work-{name}-{theme}-{width}")
-            no_sideways_scroll(page)
-            axe(page)
-
-    return look_at
-
-
 def test_a_comparison_and_its_invoice_have_no_barriers(finance, look_at):
     page = finance("/reconciliation")
     page.get_by_role("button", name="Compare now").click()
     page.get_by_role("table", name="Documents", exact=True).wait_for()
 
-    look_at(page, "comparison")
+    look_at(page, "work-comparison")
     page.get_by_role("link", name="INV-00001").click()
     page.get_by_role("heading", name="Invoice INV-00001").wait_for()
-    look_at(page, "invoice-in-step")
+    look_at(page, "work-invoice-in-step")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -92,20 +92,35 @@ def create_tasks(
 ) -> list[Task]:
     """New tasks of a project, in the order of their names. Raises RuleBroken when one has the name already."""
     get_project(session, project_id)
-    taken = session.scalar(select(Task.name).where(Task.project_id == project_id, Task.name.in_(names)).limit(1))
-    if taken is not None:
-        raise RuleBroken(f"The project has a task called “{taken}” already.", fields={"name": "is taken"})
-    tasks = [Task(project_id=project_id, name=name, service_id=service_id, billable=billable) for name in names]
+    wanted = [(project_id, name) for name in names]
+    return create_tasks_of_projects(session, wanted, service_id=service_id, billable=billable)
+
+
+def create_tasks_of_projects(
+    session: Session, wanted: Sequence[tuple[UUID, str]], *, service_id: UUID | None = None, billable: bool = True
+) -> list[Task]:
+    """New tasks, in this order, as (project that exists, name). Raises RuleBroken when one has the name already."""
+    projects, names = {project_id for project_id, _ in wanted}, {name for _, name in wanted}
+    alike = select(Task.project_id, Task.name).where(Task.project_id.in_(projects), Task.name.in_(names))
+    taken = {(row.project_id, row.name) for row in session.execute(alike)}.intersection(wanted)
+    if taken:
+        (_, name) = min(taken, key=str)
+        raise RuleBroken(f"The project has a task called “{name}” already.", fields={"name": "is taken"})
+    tasks = [
+        Task(project_id=project_id, name=name, service_id=service_id, billable=billable) for project_id, name in wanted
+    ]
     session.add_all(tasks)
     announce(session, "tasks", [task.id for task in tasks])
     return tasks
 
 
-def get_task(session: Session, task_id: UUID) -> Task:
-    task = session.get(Task, task_id)
-    if task is None:
-        raise NotFound(f"There is no task with id {task_id}.")
-    return task
+def get_tasks(session: Session, ids: Collection[UUID]) -> dict[UUID, Task]:
+    """Tasks by id. Raises NotFound for one that does not exist."""
+    found = {task.id: task for task in session.scalars(select(Task).where(Task.id.in_(ids)))}
+    for task_id in ids:
+        if task_id not in found:
+            raise NotFound(f"There is no task with id {task_id}.")
+    return found
 
 
 def load_tasks(session: Session, ids: Sequence[UUID]) -> list[TaskRecord]:

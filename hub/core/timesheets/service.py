@@ -16,7 +16,7 @@ from hub.core.database import circumstances
 from hub.core.errors import NotFound, RuleBroken
 from hub.core.outbox import announce
 from hub.core.people.service import get_person
-from hub.core.projects.service import get_task
+from hub.core.projects.service import get_tasks
 from hub.core.records import TimeEntryRecord
 from hub.core.timesheets.models import ImportBatch, TimeEntry, TimeStatus
 from hub.core.timesheets.rules import EDITABLE, check_seconds, next_status
@@ -43,7 +43,7 @@ def record_time(session: Session, **values: Any) -> TimeEntry:
 
 def record_blocks(session: Session, blocks: Sequence[Block]) -> list[TimeEntry]:
     """New blocks of work, at most 200 in a transaction. Raises NotFound, RuleBroken; then none is recorded."""
-    tasks = {task_id: get_task(session, task_id) for task_id in {block.task_id for block in blocks}}
+    tasks = get_tasks(session, {block.task_id for block in blocks})
     for person_id in {block.person_id for block in blocks}:
         get_person(session, person_id)
     entries = [
