@@ -31,6 +31,7 @@ from hub import exact_json
 from hub.addresses import AddressRules
 from hub.checked_connections import CheckingAdapter, making
 from hub.core.errors import (
+    Busy,
     ConfigurationFailure,
     ConnectorError,
     OutcomeUnknown,
@@ -220,7 +221,9 @@ def failure_for(response: requests.Response, *, write: bool) -> ConnectorError |
     429, 408, 425: it was not carried out. 5xx to a write: it may have been. A redirect: the address is wrong.
     """
     status, text = response.status_code, f"{_host(response.request)} answered {_status_text(response)}"
-    if status in (408, 425, 429):
+    if status in (425, 429):
+        return Busy(f"{text}.", retry_after_s=retry_after_s(response))
+    if status == HTTPStatus.REQUEST_TIMEOUT:
         return TemporaryFailure(f"{text}.", retry_after_s=retry_after_s(response))
     if status >= 500 and write:
         return OutcomeUnknown(f"{text}; it may have been carried out.")

@@ -16,7 +16,7 @@ import pytest
 import requests
 import structlog
 
-from hub.core.errors import ConfigurationFailure, OutcomeUnknown, PermanentFailure, TemporaryFailure
+from hub.core.errors import Busy, ConfigurationFailure, OutcomeUnknown, PermanentFailure, TemporaryFailure
 from hub.http import HttpClient, failure_for
 
 
@@ -467,8 +467,8 @@ def answer_of(status: int, **headers: str) -> requests.Response:
         (400, None, None),
         (401, None, None),
         (408, TemporaryFailure, TemporaryFailure),
-        (425, TemporaryFailure, TemporaryFailure),
-        (429, TemporaryFailure, TemporaryFailure),
+        (425, Busy, Busy),
+        (429, Busy, Busy),
         (500, OutcomeUnknown, TemporaryFailure),
         (502, OutcomeUnknown, TemporaryFailure),
         (503, OutcomeUnknown, TemporaryFailure),

@@ -253,7 +253,8 @@ def enable_for(hub: Hub, connector: str) -> None:
 def connection_values(one: Connection) -> dict[str, Any]:
     """A connection as it is shown: no settings, no tokens."""
     names = ("id", "name", "connector", "plugin", "state", "reason", "account_id", "account_name", "environment")
-    return {name: getattr(one, name) for name in (*names, "findings", "checked_at", "pulled_at", "tried_again_at")}
+    calls = ("failed_in_row", "last_failure", "left_alone_since", "tried_again_at")
+    return {name: getattr(one, name) for name in (*names, "findings", "checked_at", "pulled_at", *calls)}
 
 
 def stream_values(one: Subscription) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def run_values(summary: RunSummary) -> dict[str, Any]:
         "api_calls": summary.api_calls,
         "started_at": summary.started_at,
         "ended_at": summary.ended_at,
+        "resumes_at": summary.resumes_at,
     }
 
 
@@ -79,4 +80,5 @@ def run_sentence(summary: RunSummary) -> str:
     done = ", ".join(f"{count:,} {name}" for name, count in summary.counts.items() if count and name != "read")
     read = summary.counts.get("read", 0)
     text = f"{summary.connection}: {summary.status}. {read:,} read" + (f": {done}." if done else ".")
-    return f"{text} {summary.headline}".strip()
+    resumes = f" It goes on at {summary.resumes_at:%-d %b %H:%M} UTC." if summary.resumes_at else ""
+    return f"{text} {summary.headline}".strip() + resumes

@@ -8,6 +8,7 @@
     ├── WebhookRejected          signature or shape is wrong         → 401, nothing stored
     ├── ConnectorError           another system; raised in plugins or hub.http, caught only in hub.sync
     │   ├── TemporaryFailure     busy or unreachable (retry_after_s) → wait, try again, park when spent
+    │   │   └── Busy             it works, but not for us now        → the same; no sign of trouble over there
     │   ├── OutcomeUnknown       sent, but no answer came            → look it up before anything is sent again
     │   ├── QuotaSpent           the limit of a period (resets_at)   → defer, with the time it resumes
     │   ├── PermanentFailure     it refused this record              → park the link for a person
@@ -72,6 +73,10 @@ class TemporaryFailure(ConnectorError):
     def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Busy(TemporaryFailure):
+    """The other system works, but does not take this call now: too many calls, or a record that is locked."""
 
 
 class OutcomeUnknown(ConnectorError):

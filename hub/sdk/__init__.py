@@ -11,6 +11,7 @@ import pluggy
 from hub.core.clients.rules import normalised_name
 from hub.core.errors import (
     AccessDenied,
+    Busy,
     ConfigurationFailure,
     ConnectorError,
     NotFound,
@@ -75,6 +76,7 @@ __all__ = [
     "AllocationRecord",
     "Authority",
     "Batch",
+    "Busy",
     "Change",
     "CheckResult",
     "ClientRecord",

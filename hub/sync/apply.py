@@ -278,7 +278,8 @@ def _take_in(hub: Hub, opened: Opened, run: RunLog, chosen: Sequence[PlanItem]) 
         for block in blocks([item for item in chosen if item.kind == kind], BLOCK):
             with hub.read() as session:
                 asked_at = session.execute(select(database_now())).scalar_one()
-            page = opened.connector.fetch(kind, [str(item.remote_id) for item in block])
+            with opened.breaker.call():
+                page = opened.connector.fetch(kind, [str(item.remote_id) for item in block])
             stale |= _merge_block(hub, opened, stream, run, block, {c.remote_id: c for c in page.changes}, asked_at)
     return stale
 

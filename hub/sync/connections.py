@@ -18,6 +18,7 @@ from hub.core.database import uuid7
 from hub.core.errors import ConfigurationFailure, NotFound, RuleBroken
 from hub.core.outbox import Link, Subscription
 from hub.http import HttpClient
+from hub.sync.breaker import Breaker
 from hub.sync.connector import CheckResult, ConnectionContext, Connector, Stream
 from hub.sync.models import Connection, ConnectionState, FormerConnection
 from hub.sync.tokens import Tokens
@@ -37,6 +38,7 @@ class Opened:
     state: str
     connector: Connector
     subscriptions: Mapping[str, Subscription]
+    breaker: Breaker
 
     def stream(self, kind: str) -> Stream:
         """The connector's stream of a kind. Raises NotFound."""
@@ -146,7 +148,9 @@ def _first_state(*, read_only: bool, paused: bool) -> ConnectionState:
 def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") -> CheckResult:
     """Test a connection and keep what it found out. Raises ConnectorError, RuleBroken for another account."""
     try:
-        result = open_connection(hub, connection_id).connector.check()
+        opened = open_connection(hub, connection_id)
+        with opened.breaker.call(asked=True):
+            result = opened.connector.check()
     except ConfigurationFailure as failure:
         hold(hub, connection_id, str(failure))
         raise
@@ -176,7 +180,6 @@ def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") ->
             for found in result.findings
         ]
         connection.checked_at = clock.now()
-        connection.failed_in_row, connection.tried_again_at = 0, None
         if connection.state == ConnectionState.NEEDS_ATTENTION:
             connection.state = ConnectionState.ACTIVE if connection.writes else ConnectionState.READ_ONLY
             connection.reason = ""
@@ -327,6 +330,7 @@ def open_connection(hub: Hub, connection_id: UUID) -> Opened:
         state=connection.state,
         connector=kind(context),
         subscriptions={item.kind: item for item in subscriptions},
+        breaker=Breaker(hub, connection.id, connection.name),
     )
 
 

@@ -15,7 +15,7 @@ from hub.core import clock
 from hub.core.clock import database_now
 from hub.core.errors import RuleBroken
 from hub.core.outbox import Link, Subscription, owe_missing
-from hub.sync.breaker import OPENS_AFTER, admit, is_closed
+from hub.sync.breaker import is_closed
 from hub.sync.claim import LEASE_S
 from hub.sync.connections import Opened, open_connection
 from hub.sync.models import Connection, ConnectionState
@@ -54,7 +54,8 @@ def run_connection(
     run.open()
     until = time.monotonic() + seconds
     with run.closing():
-        if not _is_admitted(hub, opened, run, asked=trigger == "manual"):
+        opened.breaker.asked = trigger == "manual"
+        if _is_left_alone(opened, run):
             return run.finish()
         if opened.may_write:
             scan_owed(hub, opened, pushes)
@@ -72,7 +73,7 @@ def push_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     _, pushes = streams_of(opened, None, "push")
     run = RunLog(hub, opened, "push", "queue", "system", pushes)
     with run.closing():
-        if opened.may_write and _is_admitted(hub, opened, run):
+        if opened.may_write and not _is_left_alone(opened, run):
             push(hub, opened, run, kinds=pushes, until=time.monotonic() + seconds)
     return run.finish()
 
@@ -87,7 +88,7 @@ def pull_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     with hub.read() as session:
         is_due = session.scalar(select(Connection.id).where(Connection.id == connection_id, *reading_is_due(hub)))
     with run.closing():
-        if not _is_admitted(hub, opened, run):
+        if _is_left_alone(opened, run):
             return run.finish()
         if is_due and opened.may_write:
             scan_owed(hub, opened, pushes)
@@ -121,13 +122,12 @@ def asked_run(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     return run_connection(hub, connection_id, seconds=seconds)
 
 
-def _is_admitted(hub: Hub, opened: Opened, run: RunLog, *, asked: bool = False) -> bool:
-    """Whether the connection is tried at all; if it is left alone after failures, the run says until when."""
-    run.resumes_at = admit(hub, opened.id, asked=asked)
-    if run.resumes_at is None:
-        return True
-    run.notice = f"It could not be reached {OPENS_AFTER} times in a row, and is left alone for a while."
-    return False
+def _is_left_alone(opened: Opened, run: RunLog) -> bool:
+    """Whether nothing may be called at this moment, after failures; the run then says so, and until when."""
+    rest = opened.breaker.rest()
+    if rest is not None:
+        run.notice, run.resumes_at = str(rest), rest.resets_at
+    return rest is not None
 
 
 def _note_reading(hub: Hub, connection_id: UUID, run: RunLog) -> None:

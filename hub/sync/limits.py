@@ -26,7 +26,7 @@ import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from hub.core.errors import TemporaryFailure
+from hub.core.errors import Busy
 from hub.sync.connector import Limit
 
 LONGEST_CALL_S = 150.0
@@ -167,7 +167,7 @@ class Limiter:
     def acquire(self, classes: Sequence[str] = (), timeout_s: float = LONGEST_WAIT_S) -> str:
         """Wait until a call of these classes may be made; none named means all. Returns the call's name for `release`.
 
-        Raises TemporaryFailure, with the time it takes, as soon as it is clear that timeout_s is not enough, and
+        Raises Busy, with the time it takes, as soon as it is clear that timeout_s is not enough, and
         ValueError for a class that the connector does not declare.
         """
         limits, member = self._named(classes), uuid4().hex
@@ -175,7 +175,7 @@ class Limiter:
         while limits and (wait_s := self._try(limits, member)) > 0:
             if time.monotonic() + wait_s > deadline:
                 names = ", ".join(limit.name for limit in limits)
-                raise TemporaryFailure(f"The allowed calls ({names}) are used up for now.", retry_after_s=wait_s)
+                raise Busy(f"The allowed calls ({names}) are used up for now.", retry_after_s=wait_s)
             time.sleep(wait_s)
         return member
 

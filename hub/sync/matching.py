@@ -23,7 +23,6 @@ from hub.core.database import circumstances
 from hub.core.errors import ConnectorError, NotFound, RuleBroken
 from hub.core.kinds import Candidate
 from hub.core.outbox import Link
-from hub.sync.breaker import note_call
 from hub.sync.claim import heartbeat, release, write
 from hub.sync.connector import Change, Found, Op, Sending, Status, Stream
 from hub.sync.hints import leave_hint
@@ -149,7 +148,7 @@ def settle_before_create(
         return list(prepared)
     sendings = [Sending(str(n), "", Op.CREATE, item.body, item.label) for n, item in enumerate(asked)]
     try:
-        with heartbeat(hub, [item.link for item in prepared]):
+        with heartbeat(hub, [item.link for item in prepared]), opened.breaker.call():
             found = list(opened.connector.find(stream.kind, sendings))
     except Exception as failure:
         # Without a look nothing may be created; the reason is said, and it is tried again.
@@ -158,8 +157,7 @@ def settle_before_create(
             log.error("connector failed", connection=opened.name, error=repr(failure), exc_info=failure)
             reason = f"The connector failed with {type(failure).__name__}; the details are in the log."
         _put_off(hub, [item.link for item in asked], run, reason)
-        run.resumes_at = pause(0)
-        note_call(hub, opened, run, failure)
+        run.resumes_at = getattr(failure, "resets_at", None) or pause(0)
         return [item for item in prepared if item not in asked]
     by_item = {id(item): [f for f in found if f.ref == str(n)] for n, item in enumerate(asked)}
     kept = hub.transact(lambda session: _sort_out(session, opened, stream, asked, by_item, run))

@@ -54,6 +54,9 @@ class Connection(Identified, Base):
     failed_in_row: Mapped[int] = mapped_column(default=0, server_default="0")
     tried_again_at: Mapped[datetime | None]
     """While it is left alone after failures: when it is tried again (see `hub.sync.breaker`)."""
+    left_alone_since: Mapped[datetime | None]
+    last_failure: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """How the last of the calls in a row failed."""
     tokens: Mapped[str | None] = mapped_column(Text)
     token_version: Mapped[int] = mapped_column(default=0)
     token_lease_until: Mapped[datetime | None]

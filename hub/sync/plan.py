@@ -129,7 +129,7 @@ def _incoming(hub: Hub, opened: Opened, kinds: Sequence[str]) -> Iterator[PlanIt
     for kind in kinds:
         stream = opened.stream(kind)
         changes: dict[str, Change] = {}
-        for page in opened.connector.pull(kind, _cursor(hub, opened.id, kind)):
+        for page in opened.breaker.pages(opened.connector.pull(kind, _cursor(hub, opened.id, kind))):
             changes |= {change.remote_id: change for change in page.changes}
             for row in page.refused:
                 yield _in(stream, "refuse", row.label, row.remote_id, reason=row.reason, field=row.field)
@@ -324,7 +324,8 @@ def _looked_for(
     if not asked:
         return {}
     sendings = [Sending(str(n), "", Op.CREATE, item.body, item.label) for n, item in enumerate(asked)]
-    found = list(opened.connector.find(stream.kind, sendings))
+    with opened.breaker.call():
+        found = list(opened.connector.find(stream.kind, sendings))
     with hub.read() as session:
         taken = linked_there(session, opened.id, stream.kind, [item.remote_id for item in found])
     by_link: dict[UUID, list[Any]] = defaultdict(list)

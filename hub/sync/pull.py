@@ -25,7 +25,6 @@ from hub.core.errors import (
     QuotaSpent,
 )
 from hub.core.outbox import upsert
-from hub.sync.breaker import note_call
 from hub.sync.claim import LEASE_S, beating
 from hub.sync.connections import Opened, hold
 from hub.sync.connector import Change, Cursor, Page, Status, Stream
@@ -87,8 +86,8 @@ def pull_stream(
     position, fence = taken
     try:
         with beating(hub, partial(_stay, connection_id=opened.id, kind=stream.kind, fence=fence), LEASE_S):
-            pages = iter(opened.connector.pull(stream.kind, None if full else position))
-            while (asked := _asked(hub, opened, run, lambda: next(pages, None))) is not None:
+            pages = opened.breaker.pages(opened.connector.pull(stream.kind, None if full else position))
+            while (asked := _asked(hub, lambda: next(pages, None))) is not None:
                 page, asked_at = asked
                 _save_page(hub, opened, stream, page, asked_at, fence, run)
                 if page.cursor is not None and time.monotonic() > until:
@@ -98,12 +97,11 @@ def pull_stream(
         _leave(hub, opened.id, stream.kind, fence)
 
 
-def _asked(hub: Hub, opened: Opened, run: RunLog, ask: Callable[[], Page | None]) -> tuple[Page, datetime] | None:
+def _asked(hub: Hub, ask: Callable[[], Page | None]) -> tuple[Page, datetime] | None:
     """An answer with the instant it was asked for; None for none. What we write in between may not be in it."""
     with hub.read() as session:
         asked_at = session.execute(select(database_now())).scalar_one()
     page = ask()
-    note_call(hub, opened, run)
     return None if page is None else (page, asked_at)
 
 
@@ -119,7 +117,8 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: 
     if not due:
         return
     try:
-        asked = _asked(hub, opened, run, lambda: opened.connector.fetch(stream.kind, [row.remote_id for row in due]))
+        with opened.breaker.call():
+            asked = _asked(hub, lambda: opened.connector.fetch(stream.kind, [row.remote_id for row in due]))
         assert asked is not None
         page, asked_at = asked
     except Exception:
@@ -220,9 +219,9 @@ def _said(hub: Hub, opened: Opened, run: RunLog) -> Iterator[None]:
         run.resumes_at = failure.resets_at or pause(6)
         run.notice = str(failure)
     except ConnectorError as failure:
-        log.warning("pull stopped", connection=opened.name, reason=str(failure))
+        if not opened.breaker.was_open:
+            log.warning("pull stopped", connection=opened.name, reason=str(failure))
         run.failure = str(failure)
-        note_call(hub, opened, run, failure)
     except HubError:
         raise
     except Exception as failure:

@@ -98,7 +98,8 @@ def reconcile(
     ]
     rows: list[Row] = []
     for kind in compared:
-        theirs = {line.remote_id: line for line in opened.connector.statement(kind, from_on, to_on)}
+        with opened.breaker.call():
+            theirs = {line.remote_id: line for line in opened.connector.statement(kind, from_on, to_on)}
         rows += _rows(hub, opened, kind, theirs, from_on, to_on)
     return Reconciliation(opened.name, tuple(rows), tuple(_totals(rows)))
 

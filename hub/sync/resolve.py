@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 from hub.core import clock
 from hub.core.errors import ConnectorError, PermanentFailure
 from hub.core.outbox import Link
-from hub.sync.breaker import note_call
 from hub.sync.claim import heartbeat, release, write
 from hub.sync.connector import Found, Op, Outcome, Status, Stream
 from hub.sync.models import Attempt, Batch
@@ -78,11 +77,10 @@ def _wait(hub: Hub, leased: Stored, until: datetime) -> None:
 def _look(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLog) -> None:
     creates = [sending_of(attempt) for attempt in leased.attempts if attempt.op == Op.CREATE]
     try:
-        with heartbeat(hub, list(leased.links.values()), leased.batch.id):
+        with heartbeat(hub, list(leased.links.values()), leased.batch.id), opened.breaker.call():
             found = list(opened.connector.find(stream.kind, creates)) if creates else []
-    except ConnectorError as failure:
+    except ConnectorError:
         _wait(hub, leased, pause(3))
-        note_call(hub, opened, run, failure)
         return
     outcomes = {attempt.ref: _verdict(attempt, found) for attempt in leased.attempts}
     settle_batch(hub, leased, outcomes, run)

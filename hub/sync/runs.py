@@ -69,6 +69,7 @@ class RunSummary:
     api_calls: int
     started_at: datetime
     ended_at: datetime | None
+    resumes_at: datetime | None = None
 
     @property
     def ok(self) -> bool:
@@ -94,8 +95,6 @@ class RunLog:
     rest: str = ""
     """What is left to do though this run met no trouble: other workers have it, or it is due later."""
     interrupted: bool = False
-    has_answered: bool = False
-    """Whether the other system has answered since the last failed call."""
     cut_short: bool = False
     """Whether the time was up before everything was read."""
     resumes_at: datetime | None = None
@@ -275,6 +274,7 @@ def summary(run: Run) -> RunSummary:
         api_calls=run.api_calls,
         started_at=run.started_at,
         ended_at=run.ended_at,
+        resumes_at=run.resumes_at,
     )
 
 

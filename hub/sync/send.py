@@ -22,7 +22,6 @@ from hub.core.errors import (
     TemporaryFailure,
 )
 from hub.core.outbox import Link
-from hub.sync.breaker import note_call
 from hub.sync.claim import LEASE_S, heartbeat, lease, may_write, renew, write
 from hub.sync.connections import hold
 from hub.sync.connector import Batch as Call
@@ -63,17 +62,17 @@ def deliver(hub: Hub, opened: Opened, stream: Stream, stored: Stored, run: RunLo
         _settle(hub, stored, _all(ours, not_applied, "The connection may not write now."), run)
         return False
     try:
-        with heartbeat(hub, [stored.links[attempt.link_id] for attempt in ours], stored.batch.id):
+        links = [stored.links[attempt.link_id] for attempt in ours]
+        with heartbeat(hub, links, stored.batch.id), opened.breaker.call():
             outcomes = opened.connector.push(call_of(stored.batch, ours))
     except PermanentFailure as refusal:
         if replay:
             raise
         return _refused(hub, opened, stream, stored, refusal, run)
     except Exception as failure:
-        outcomes, go_on = _without_answer(hub, opened, ours, failure, run, not_applied)
+        outcomes, go_on = _without_answer(hub, opened, stored, failure, run, not_applied)
         _settle(hub, stored, outcomes, run)
-        return not note_call(hub, opened, run, failure) and go_on
-    note_call(hub, opened, run)
+        return go_on
     _settle(hub, stored, outcomes, run)
     return True
 
@@ -116,14 +115,16 @@ def sending_of(attempt: Attempt) -> Sending:
 def _without_answer(
     hub: Hub,
     opened: Opened,
-    attempts: Sequence[Attempt],
+    stored: Stored,
     failure: Exception,
     run: RunLog,
     not_applied: Status,
 ) -> tuple[list[Outcome], bool]:
     """What a call that raised means for its records, and whether the next batch may go."""
+    attempts = stored.attempts
     if isinstance(failure, TemporaryFailure):
-        until = pause(0, failure.retry_after_s)
+        before = max(stored.links[attempt.link_id].failures for attempt in attempts)
+        until = pause(before, failure.retry_after_s)
         run.resumes_at = until
         return _all(attempts, not_applied, str(failure), until=until), False
     if isinstance(failure, QuotaSpent):

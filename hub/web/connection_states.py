@@ -10,8 +10,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from hub.core.errors import HubError
+from hub.sync.breaker import rest_of
 from hub.sync.connections import secret_names
 from hub.sync.connector import Connector
+from hub.sync.cycle import AWAKE
 from hub.sync.models import Connection, ConnectionState, Run
 from hub.sync.runs import counts_of
 from hub.sync.standing import Standing
@@ -28,6 +30,8 @@ _STATES = {
 
 def state_of(connection: Connection) -> str:
     """The badge of a connection."""
+    if connection.state in AWAKE and rest_of(connection) is not None:
+        return "resting"
     return _STATES.get(ConnectionState(connection.state), "attention")
 
 

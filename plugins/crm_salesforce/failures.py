@@ -11,6 +11,7 @@ from typing import Any
 from requests import Response
 
 from hub.sdk import (
+    Busy,
     ConfigurationFailure,
     ConnectorError,
     OutcomeUnknown,
@@ -63,7 +64,7 @@ def failure_of(response: Response, *, write: bool) -> ConnectorError:
     if code == "REQUEST_LIMIT_EXCEEDED":
         return quota_spent("Salesforce allows no more API calls today")
     if code in ("UNABLE_TO_LOCK_ROW", "INVALID_QUERY_LOCATOR"):
-        return TemporaryFailure(f"Salesforce asks to try again: {text}.", retry_after_s=LOCK_PAUSE_S)
+        return Busy(f"Salesforce asks to try again: {text}.", retry_after_s=LOCK_PAUSE_S)
     generic = failure_for(response, write=write)
     if generic is not None:
         return generic

@@ -14,6 +14,7 @@ from typing import Any
 import requests
 
 from hub.sdk import (
+    Busy,
     ConfigurationFailure,
     ConnectorError,
     OutcomeUnknown,
@@ -82,7 +83,7 @@ def failure_of(response: requests.Response, answer: Any, *, write: bool) -> Conn
     generic = failure_for(response, write=write)
     if response.status_code == 429 or code == THROTTLED:
         asked = generic.retry_after_s if isinstance(generic, TemporaryFailure) else None
-        return TemporaryFailure("QuickBooks asks for a pause: too many calls.", retry_after_s=asked or THROTTLE_PAUSE_S)
+        return Busy("QuickBooks asks for a pause: too many calls.", retry_after_s=asked or THROTTLE_PAUSE_S)
     if response.status_code == 403 or code in ACCESS_CODES:
         return ConfigurationFailure(
             "QuickBooks does not let this login into the company. Check the company ID (realm_id) and the environment, "

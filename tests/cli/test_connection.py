@@ -147,6 +147,21 @@ def test_a_connection_that_was_cut_off_over_there_needs_attention(connected, ven
     assert "needs attention" in connected("sync", "books", code=1).err
 
 
+def test_a_connection_whose_calls_fail_is_left_alone_and_says_until_when(connected, vendor):
+    vendor.sandbox.add_fault(status=503, times=5)
+    for _ in range(5):
+        connected("connection", "check", "books", code=1)
+
+    shown = connected("connection", "show", "books", "--json").json
+
+    assert shown["failed_in_row"] == 5
+    assert "503" in shown["last_failure"]
+    assert shown["left_alone_since"] < shown["tried_again_at"]
+    assert "left alone for a while" in connected("sync", "books", "--dry-run", code=1).err
+    connected("connection", "check", "books")
+    assert connected("connection", "show", "books", "--json").json["tried_again_at"] is None
+
+
 def test_a_connection_can_rest(connected):
     assert connected("connection", "pause", "books").out == "books is paused.\n"
     assert "The connection books is paused." in connected("sync", "books", code=1).err

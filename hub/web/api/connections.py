@@ -94,6 +94,9 @@ class ConnectionOutput(Schema):
     findings = fields.List(fields.Nested(FindingOutput), required=True)
     checked_at = fields.AwareDateTime(required=True, allow_none=True)
     pulled_at = fields.AwareDateTime(required=True, allow_none=True)
+    failed_in_row = fields.Integer(required=True)
+    last_failure = fields.String(required=True)
+    left_alone_since = fields.AwareDateTime(required=True, allow_none=True)
     tried_again_at = fields.AwareDateTime(required=True, allow_none=True)
     created_at = fields.AwareDateTime(required=True)
 
@@ -261,6 +264,9 @@ _COLUMNS: Final = (
     "environment",
     "checked_at",
     "pulled_at",
+    "failed_in_row",
+    "last_failure",
+    "left_alone_since",
     "tried_again_at",
     "created_at",
 )

@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 
 from hub.core.audit import AuditEntry
 from hub.core.outbox import Subscription
+from hub.sync.breaker import rest_of
 from hub.sync.connections import connection_named
+from hub.sync.cycle import AWAKE
 from hub.sync.models import Connection, ConnectionState, RunStatus, StreamCursor
 from hub.sync.settings_schema import json_schema
 from hub.sync.standing import Standing, standings
@@ -30,7 +32,7 @@ from hub.web.connection_states import (
     title_of,
 )
 from hub.web.current import current_user, reading
-from hub.web.display import ago, words
+from hub.web.display import ago, instant, words
 from hub.web.pages.blueprint import pages
 from hub.web.session import render
 
@@ -71,12 +73,22 @@ def _shown(found: Connection) -> dict[str, Any]:
         "account_id": found.account_id,
         "environment": words(found.environment),
         "state": state_of(found),
-        "reason": reason or _calm_reason(found),
+        "reason": reason or _rest_text(found) or _calm_reason(found),
         "remedy": _REMEDY if needs_person and not without_plugin else "",
         "writing": found.writes,
         "checked_at": found.checked_at,
         "created_at": found.created_at,
     }
+
+
+def _rest_text(found: Connection) -> str:
+    rest = rest_of(found)
+    if rest is None or found.state not in AWAKE:
+        return ""
+    return (
+        f"Calls have failed since {instant(rest.since)}: {rest.reason} It is left alone, and called again by itself at "
+        f"{instant(rest.tries_at)}; what is owed is kept. A test calls it at once."
+    )
 
 
 def _calm_reason(found: Connection) -> str:

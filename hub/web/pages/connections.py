@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hub.sync.models import Connection, ConnectionState, Run
+from hub.sync.models import Connection, Run
 from hub.sync.standing import Standing, standings, together
 from hub.web.connection_states import connector_of, last_runs, state_of, title_of
 from hub.web.connector_catalogue import icon_of
@@ -45,11 +45,11 @@ def _row(connection: Connection, standing: Standing, runs: Sequence[Run]) -> dic
         "account": connection.account_name,
         "environment": words(connection.environment),
         "state": state_of(connection),
-        "reason": connection.reason,
+        "reason": connection.reason or (connection.last_failure if state_of(connection) == "resting" else ""),
         "owed": standing.owed + standing.waiting + standing.held,
         "parked": standing.parked,
         "uncertain": standing.uncertain,
-        "in_step": standing.in_step and connection.state != ConnectionState.NEEDS_ATTENTION,
+        "in_step": standing.in_step and state_of(connection) not in ("attention", "resting"),
         "last_run_at": runs[0].started_at if runs else None,
         "href": url_for("pages.connection", name=connection.name),
         "parked_href": url_for("pages.parked", connection=connection.name),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 
 import pytest
 
+from hub.core.errors import TemporaryFailure
+from hub.sync.connections import open_connection
 from tests.sync.fake_remote import REMOTES, Remote, plugin
 
 
@@ -101,6 +104,22 @@ def test_a_link_that_is_retried_is_owed_again_and_one_that_is_ignored_says_why(a
     assert api.post("/links/retry", {"ids": [link["id"]]})[1] == {"retried": 1}
     assert api.post("/links/retry", {})[0] == 422
     assert api.post(f"/links/{link['id']}/ignore", {"reason": "sent by hand"})[1]["ignored"] == "sent by hand"
+
+
+def test_why_and_until_when_a_connection_is_left_alone_is_shown(hub, api, account):
+    shown = api.post("/connections", connection(account))[1]
+    assert shown["tried_again_at"] is None
+    breaker = open_connection(hub, uuid.UUID(shown["id"])).breaker
+    for _ in range(5):
+        with suppress(TemporaryFailure), breaker.call():
+            raise TemporaryFailure("It cannot be reached.")
+
+    seen = api.get(f"/connections/{shown['id']}")[1]
+    run = api.post(f"/connections/{shown['id']}/sync", {})[1]
+
+    assert (seen["failed_in_row"], seen["last_failure"]) == (5, "It cannot be reached.")
+    assert seen["left_alone_since"] < seen["tried_again_at"]
+    assert (run["status"], run["resumes_at"]) == ("deferred", seen["tried_again_at"])
 
 
 def test_a_removed_connection_is_gone_and_its_account_free(api, account):

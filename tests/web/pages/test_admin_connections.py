@@ -296,6 +296,21 @@ def test_a_test_that_fails_says_so_on_the_page(hub, books, admin, connected):
     assert "The test failed:" in admin.text
 
 
+def test_a_connection_that_is_left_alone_says_why_and_a_test_calls_it_at_once(hub, books, admin, connected):
+    books.sandbox.add_fault(status=503, times=5)
+    for _ in range(5):
+        admin.post("/connections/books/check")
+
+    for path in ("/connections", "/connections/books"):
+        admin.get(path)
+        assert "Left alone" in admin.text
+        assert "503" in admin.text
+
+    admin.post("/connections/books/check")
+    admin.get("/connections/books")
+    assert "Left alone" not in admin.text
+
+
 def test_no_secret_is_ever_on_a_page(books, admin, connected):
     for path in ("/connections", "/connections/books", "/connections/books/settings", "/audit", "/connectors"):
         admin.get(path)
