@@ -19,7 +19,8 @@ from hub.core.errors import HubError, SetupError
 from hub.core.outbox import Link
 from hub.plugin_host import PluginState
 from hub.rotation import keys_in_use
-from hub.sync.models import Connection, ConnectionState, Lease
+from hub.sync.mending import repairs_of
+from hub.sync.models import Connection, Lease
 
 LEAST_FREE_MB = 500
 
@@ -123,11 +124,11 @@ def _plugins(hub: Hub) -> Iterator[Sign]:
 
 def _connections(hub: Hub) -> Iterator[Sign]:
     with hub.read() as session:
-        for one in session.scalars(select(Connection).order_by(Connection.name)):
-            wrong = one.state == ConnectionState.NEEDS_ATTENTION
-            yield Sign(
-                f"connection {one.name}", not wrong, one.reason if wrong else f"{one.state}, {one.account_name}."
-            )
+        repairs = repairs_of(session, connectors=hub.connector_classes(), kinds=hub.kinds)
+        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+    for one in connections:
+        wrong = [each.text for each in repairs if each.connection == one.name]
+        yield Sign(f"connection {one.name}", not wrong, " ".join(wrong) or f"{one.state}, {one.account_name}.")
 
 
 def _parked(hub: Hub) -> Iterator[Sign]:

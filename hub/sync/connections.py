@@ -166,11 +166,11 @@ def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") ->
         if other is not None:
             raise RuleBroken(f"{result.account_name} is connected already, as “{other}”.", code="account-connected")
         if connection.account_id not in (None, result.account_id):
-            raise RuleBroken(
+            text = (
                 f"These credentials belong to {result.account_name}, but this connection is for "
-                f"{connection.account_name}. Add a new connection for it.",
-                code="other-account",
+                f"{connection.account_name}. Add a new connection for it."
             )
+            raise RuleBroken(text, code="other-account")
         if connection.account_id is None:
             _take_up(session, connection, result.account_id)
         connection.account_id, connection.account_name = result.account_id, result.account_name
@@ -184,7 +184,12 @@ def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") ->
             connection.state = ConnectionState.ACTIVE if connection.writes else ConnectionState.READ_ONLY
             connection.reason = ""
 
-    hub.transact(work, actor=actor)
+    try:
+        hub.transact(work, actor=actor)
+    except RuleBroken as refused:
+        if refused.code == "other-account":  # nothing may be read from it, and above all not written to it
+            hold(hub, connection_id, str(refused))
+        raise
     return result
 
 

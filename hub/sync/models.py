@@ -57,6 +57,8 @@ class Connection(Identified, Base):
     left_alone_since: Mapped[datetime | None]
     last_failure: Mapped[str] = mapped_column(Text, default="", server_default="")
     """How the last of the calls in a row failed."""
+    unsigned_at: Mapped[datetime | None]
+    """When a message came in that was not signed by them, to the hour; None once one was."""
     tokens: Mapped[str | None] = mapped_column(Text)
     token_version: Mapped[int] = mapped_column(default=0)
     token_lease_until: Mapped[datetime | None]

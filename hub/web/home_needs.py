@@ -15,7 +15,8 @@ from hub.core.invoicing.models import Invoice, InvoiceStatus
 from hub.core.outbox import Link
 from hub.core.timesheets.models import TimeEntry, TimeStatus
 from hub.core.timesheets.service import counts
-from hub.sync.models import Connection, ConnectionState, MatchCase
+from hub.sync.models import Connection, MatchCase
+from hub.web.connection_repairs import connection_repairs
 from hub.web.current import current_user
 from hub.web.display import hours
 from hub.web.invoice_totals import draft_sums, how_many_of, overdue_sums, sums_text
@@ -30,7 +31,7 @@ def home_needs(session: Session, today: date) -> list[Need]:
     user = current_user()
     found: list[Need] = []
     if user.may("connections.read"):
-        found += [*_held_connections(session), *_parked(session), *_cases(session)]
+        found += [*_repairs(session), *_parked(session), *_cases(session)]
     if user.may("time.own") and user.person_id is not None:
         found += [*_returned(session, user.person_id), *_not_handed_in(session, user.person_id, today)]
     if user.may("time.approve"):
@@ -40,11 +41,9 @@ def home_needs(session: Session, today: date) -> list[Need]:
     return found
 
 
-def _held_connections(session: Session) -> Iterable[Need]:
-    query = select(Connection).where(Connection.state == ConnectionState.NEEDS_ATTENTION).order_by(Connection.name)
-    for connection in session.scalars(query):
-        address = url_for("pages.connection", name=connection.name)
-        yield _need(f"{connection.name} needs attention", connection.reason, address, "bad", "plug-x")
+def _repairs(session: Session) -> Iterable[Need]:
+    for each in connection_repairs(session):
+        yield _need(each["title"], each["text"], each["href"], each["tone"], "plug-x", each["since"])
 
 
 def _parked(session: Session) -> Iterable[Need]:

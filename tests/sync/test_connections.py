@@ -111,7 +111,14 @@ def test_credentials_of_another_account_are_refused(hub, account, second):
         check_connection(hub, books)
     assert refusal.value.code == "other-account"
     with hub.read() as session:
-        assert get_connection(session, books).account_id == account
+        held = get_connection(session, books)
+    assert (held.account_id, held.state) == (account, "needs_attention")  # nothing goes to the wrong account
+    assert "Add a new connection for it" in held.reason
+
+    change_settings(hub, books, {"account": account})
+    check_connection(hub, books)
+    with hub.read() as session:
+        assert get_connection(session, books).state == "active"
 
 
 def test_a_removed_connection_frees_its_account_and_its_name(hub, account):

@@ -12,7 +12,7 @@ from hub.core.errors import WebhookRejected
 from hub.sdk import hookimpl
 from hub.sync.connections import add_connection, set_state
 from hub.sync.connector import Hint
-from hub.sync.models import ConnectionState, WebhookMessage
+from hub.sync.models import Connection, ConnectionState, WebhookMessage
 from hub.sync.models import Hint as StoredHint
 from hub.web.app import create_app
 from tests.sync.fake_remote import REMOTES, Fake, Remote
@@ -97,3 +97,15 @@ def test_while_its_plugin_is_disabled_the_sender_is_asked_to_come_again(make_hub
 def test_while_the_connection_is_paused_the_sender_is_asked_to_come_again(app, hub, books):
     hub.transact(lambda session: set_state(session, books, ConnectionState.PAUSED).id)
     assert tell(app, books).status_code == 503
+
+
+def test_a_message_that_is_not_signed_is_remembered_until_one_is(hub, own_app, books):
+    def unsigned():
+        with hub.read() as session:
+            return session.get_one(Connection, books).unsigned_at is not None
+
+    assert not unsigned()
+    tell(own_app, books, body="forged:payments:P-1")
+    assert unsigned()
+    tell(own_app, books)
+    assert not unsigned()

@@ -109,6 +109,7 @@ def upgrade() -> None:
         sa.Column("tried_again_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("left_alone_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_failure", sa.Text(), server_default="", nullable=False),
+        sa.Column("unsigned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tokens", sa.Text(), nullable=True),
         sa.Column("token_version", sa.Integer(), nullable=False),
         sa.Column("token_lease_until", sa.DateTime(timezone=True), nullable=True),

@@ -1,4 +1,4 @@
-"""Records that were refused and wait for a person, the same failures together."""
+"""What waits for a person: connections to mend, and records that were refused, the same failures together."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from hub.core.errors import RuleBroken
 from hub.core.outbox import Link
 from hub.sync.models import Attempt, Connection
 from hub.sync.repairs import get_link, ignore_link, retry_links
+from hub.web.connection_repairs import connection_repairs
 from hub.web.connection_states import kind_title
 from hub.web.current import current_user, reading, transact
 from hub.web.listing import listing, query_text
@@ -56,8 +57,10 @@ def parked() -> ResponseReturnValue:
         causes = _causes(session, names)
         page = listing(session, select(Link).where(*_chosen(causes, names)), Link.id)
         sent = _times_sent(session, page.rows)
+        repairs = connection_repairs(session)
     return render(
         "pages/parked.html",
+        repairs=[each for each in repairs if query_text("connection") in ("", each["connection"])],
         causes=[_cause_shown(cause, names) for cause in causes],
         records=[_record(link, names, sent) for link in page.rows],
         connections=[(name, name) for name in sorted(names.values())],

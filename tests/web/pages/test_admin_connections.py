@@ -10,7 +10,7 @@ from sqlalchemy import select
 import plugins.quickbooks
 from hub.core.outbox import Link, Subscription
 from hub.jobs.worker import run_worker
-from hub.sync.connections import add_connection
+from hub.sync.connections import add_connection, hold
 from hub.sync.models import Connection, ConnectionState
 from tests.plugins.quickbooks.books import company
 from tests.web.pages.firm import issue, set_rate
@@ -309,6 +309,22 @@ def test_a_connection_that_is_left_alone_says_why_and_a_test_calls_it_at_once(hu
     admin.post("/connections/books/check")
     admin.get("/connections/books")
     assert "Left alone" not in admin.text
+
+
+@pytest.mark.parametrize(("role", "way"), [("admin", "/connections/books/settings"), ("finance", "/connections/books")])
+def test_what_is_to_be_mended_leads_there_whoever_may_and_is_gone_afterwards(hub, books, visitor, connected, role, way):
+    hold(hub, connected.id, "The login has ended.")
+    somebody = visitor(role)
+
+    for path in ("/", "/parked"):
+        somebody.get(path)
+        assert "books needs attention" in somebody.text
+        assert f'href="{way}"' in somebody.text
+
+    visitor().post("/connections/books/check")
+    for path in ("/", "/parked"):
+        somebody.get(path)
+        assert "books needs attention" not in somebody.text
 
 
 def test_no_secret_is_ever_on_a_page(books, admin, connected):
