@@ -52,7 +52,7 @@ def _post(http: Any, login_url: str, form: Values, *, limits: tuple[str, ...], t
         raise ConfigurationFailure(str(failure), field=failure.field or "login_url") from failure
     except TemporaryFailure as failure:
         text = f"Salesforce cannot be reached at {login_url} (setting login_url): {failure}"
-        raise TemporaryFailure(text, retry_after_s=failure.retry_after_s) from failure
+        raise type(failure)(text, retry_after_s=failure.retry_after_s) from failure
     except OutcomeUnknown as failure:  # a token that nobody got does no harm: it is simply asked for again
         raise TemporaryFailure(f"Salesforce did not answer at {login_url} (setting login_url).") from failure
     return response

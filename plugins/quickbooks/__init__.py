@@ -100,7 +100,7 @@ class QuickBooks(Connector):
             return self._client.company_info()
         except TemporaryFailure as failure:
             text = f"{failure} If it stays so, check base_url ({address})."
-            raise TemporaryFailure(text, retry_after_s=failure.retry_after_s) from failure
+            raise type(failure)(text, retry_after_s=failure.retry_after_s) from failure
         except PermanentFailure as failure:
             text = f"{address} does not answer as QuickBooks does. Check base_url and environment. ({failure})"
             raise ConfigurationFailure(text, field="base_url") from failure

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from hub.bootstrap import Hub
 from hub.config import Settings
-from hub.core.errors import HubError, TemporaryFailure
+from hub.core.errors import Busy, HubError
 from hub.sync.connector import Connector, Limit
 from hub.testing.conformance.clock import Clock
 
@@ -41,7 +41,7 @@ class _Budget:
         wait_s = max((self._silent_until.get(name, 0) for name in classes or self._names), default=0)
         wait_s -= self._clock.now().timestamp()
         if wait_s > 0:
-            raise TemporaryFailure("The other side asked for silence.", retry_after_s=wait_s)
+            raise Busy("The other side asked for silence.", retry_after_s=wait_s)
         yield
 
     def penalise(self, classes: Sequence[str], seconds: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 import responses
 
 from hub.http import HttpClient
-from hub.sdk import ConfigurationFailure, ConnectionContext, OutcomeUnknown, PermanentFailure, TemporaryFailure
+from hub.sdk import Busy, ConfigurationFailure, ConnectionContext, OutcomeUnknown, PermanentFailure, TemporaryFailure
 from plugins.quickbooks.client import QuickBooksClient, quoted
 from plugins.quickbooks.faults import Fault, fault_in, refusal_of
 from plugins.quickbooks.settings import QuickBooksSettings
@@ -64,9 +64,9 @@ def test_a_fault_is_found_in_both_spellings(answer, code):
 @pytest.mark.parametrize(
     ("status", "body", "read", "write"),
     [
-        (429, gateway("003001"), TemporaryFailure, TemporaryFailure),
-        (429, "<xml/>", TemporaryFailure, TemporaryFailure),
-        (400, fault("3001"), TemporaryFailure, TemporaryFailure),
+        (429, gateway("003001"), Busy, Busy),
+        (429, "<xml/>", Busy, Busy),
+        (400, fault("3001"), Busy, Busy),
         (403, gateway("3100"), ConfigurationFailure, ConfigurationFailure),
         (403, "<html>", ConfigurationFailure, ConfigurationFailure),
         (400, fault("120"), ConfigurationFailure, ConfigurationFailure),
