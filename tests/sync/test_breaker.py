@@ -28,7 +28,7 @@ from hub.sync import cycle, settle
 from hub.sync.breaker import ConnectionRests, rest_of
 from hub.sync.connections import check_connection, open_connection
 from hub.sync.hints import leave_hint
-from hub.sync.models import Connection
+from hub.sync.models import Attempt, Connection
 from hub.sync.reconcile import reconcile
 from tests.sync.fake_remote import Fake
 
@@ -148,10 +148,11 @@ def test_after_the_pause_exactly_one_of_many_workers_calls(hub, books, time):
     fail(worker(hub, books), 5)
     time.passes(8)
     workers = [worker(hub, books) for _ in range(8)]
-    start, refused, all_refused, called = threading.Barrier(8), [], threading.Event(), []
+    all_have_looked, refused, all_refused, called = threading.Barrier(8), [], threading.Event(), []
 
     def work(breaker):
-        start.wait(20)
+        look = breaker._look
+        breaker._look = lambda: (look(), all_have_looked.wait(20))[0]  # each has seen the pause end
         try:
             with breaker.call():
                 called.append(breaker)
@@ -168,7 +169,7 @@ def test_after_the_pause_exactly_one_of_many_workers_calls(hub, books, time):
         thread.join()
 
     assert (len(called), len(refused)) == (1, 7)
-    assert not is_open(workers[0])
+    assert rest(hub, books) is None
 
 
 def test_a_worker_that_died_while_it_looked_is_followed_by_another(hub, books, time):
@@ -276,6 +277,8 @@ def test_while_it_is_open_runs_call_nothing_and_say_when_they_go_on(hub, books, 
 
     assert remote.calls == []
     assert owed(hub) == 100
+    with hub.read() as session:
+        assert session.scalars(select(Attempt.id)).all() == []  # not even begun
     assert [run.status for run in runs[:2]] == ["deferred", "deferred"]
     assert {run.resumes_at for run in runs[:2]} == {time.now + timedelta(seconds=8)}
     assert "It cannot be reached" in runs[0].headline
