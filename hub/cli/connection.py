@@ -29,8 +29,11 @@ from hub.sync.connections import (
     set_state,
 )
 from hub.sync.connector import CheckResult
+from hub.sync.guards import set_guards
 from hub.sync.models import Connection, ConnectionState
 from hub.sync.portable import connector_in, export_connection, import_connection
+
+_PERCENT = click.IntRange(0, 100)
 
 
 @click.group()
@@ -127,18 +130,38 @@ def check_command(hub: Hub, name: str, as_json: bool) -> None:
 @click.option(
     "--config", "config_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JSON file."
 )
+@click.option("--guard-updates", type=_PERCENT, help="How many percent of a stream one plan may update.")
+@click.option("--guard-deletes", type=_PERCENT, help="How many percent of a stream one plan may delete.")
 @json_option
 @pass_hub
-def set_command(hub: Hub, name: str, pairs: tuple[str, ...], config_file: Path | None, as_json: bool) -> None:
+def set_command(
+    hub: Hub,
+    name: str,
+    pairs: tuple[str, ...],
+    config_file: Path | None,
+    guard_updates: int | None,
+    guard_deletes: int | None,
+    as_json: bool,
+) -> None:
     """Change settings; those not named keep their value. Test it afterwards with `hub connection check`."""
     values = {**_settings_in(config_file), **pairs_of(pairs)}
-    if not values:
-        raise click.UsageError("Say what to change: KEY=VALUE, or --config FILE.")
+    guards = {"guard_updates": guard_updates, "guard_deletes": guard_deletes}
+    changed = sorted([*values, *(guard for guard, share in guards.items() if share is not None)])
+    if not changed:
+        raise click.UsageError("Say what to change: KEY=VALUE, --config FILE, --guard-updates or --guard-deletes.")
     with hub.read() as session:
         found = connection_named(session, name)
-    change_settings(hub, found.id, values, actor=ACTOR)
-    sentence = f"Changed {', '.join(sorted(values))} of {name}. Test it with `hub connection check {name}`."
-    print_record({"name": name, "changed": sorted(values)}, as_json=as_json, sentence=sentence)
+    if values:
+        change_settings(hub, found.id, values, actor=ACTOR)
+
+    def work(session: Session) -> None:
+        set_guards(session, found.id, updates=guard_updates, deletes=guard_deletes)
+
+    hub.transact(work, actor=ACTOR)
+    sentence = f"Changed {', '.join(changed)} of {name}." + (
+        f" Test it with `hub connection check {name}`." if values else ""
+    )
+    print_record({"name": name, "changed": changed}, as_json=as_json, sentence=sentence)
 
 
 @connection.command("pause")
@@ -253,8 +276,16 @@ def enable_for(hub: Hub, connector: str) -> None:
 def connection_values(one: Connection) -> dict[str, Any]:
     """A connection as it is shown: no settings, no tokens."""
     names = ("id", "name", "connector", "plugin", "state", "reason", "account_id", "account_name", "environment")
-    calls = ("failed_in_row", "last_failure", "left_alone_since", "tried_again_at")
-    return {name: getattr(one, name) for name in (*names, "findings", "checked_at", "pulled_at", *calls)}
+    calls = (
+        "findings",
+        "checked_at",
+        "pulled_at",
+        "failed_in_row",
+        "last_failure",
+        "left_alone_since",
+        "tried_again_at",
+    )
+    return {name: getattr(one, name) for name in (*names, *calls, "guard_updates", "guard_deletes")}
 
 
 def stream_values(one: Subscription) -> dict[str, Any]:

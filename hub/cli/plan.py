@@ -19,7 +19,7 @@ from hub.sync.apply import apply_plan, load_plan
 from hub.sync.connections import get_connection
 from hub.sync.connector import Ref
 from hub.sync.models import Plan, PlanItem
-from hub.sync.plan import new_in, placeholder
+from hub.sync.plan_outgoing import new_in, placeholder
 
 _WAYS = {"push": "to", "pull": "from"}
 _EMPTY: tuple[Any, ...] = (None, "", [], {})

@@ -17,6 +17,8 @@ QUEUE = "hub"
 
 SLICE_S = 10
 JOB_TIMEOUT_S = 180
+PLAN_TIMEOUT_S = 3600
+"""A plan is no slice: it is made, or applied, as a whole."""
 _WOKEN_FOR_S = 3
 
 
@@ -34,7 +36,8 @@ def wake_connections(hub: Hub, connection_ids: Sequence[UUID]) -> None:
 def enqueue_once(hub: Hub, work: str, name: str) -> None:
     """Queue a piece of work unless it is queued already. The mark runs out by itself: a lost job blocks nothing."""
     if hub.redis.set(mark(work, name), 1, nx=True, ex=_WOKEN_FOR_S):
-        queue(hub).enqueue_call(f"hub.jobs.slices.{work}", args=(name,), result_ttl=0, failure_ttl=24 * 3600)
+        function, timeout = f"hub.jobs.slices.{work}", PLAN_TIMEOUT_S if work == "plan" else None
+        queue(hub).enqueue_call(function, args=(name,), timeout=timeout, result_ttl=0, failure_ttl=24 * 3600)
 
 
 def mark(work: str, name: str) -> str:

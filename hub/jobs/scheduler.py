@@ -25,6 +25,7 @@ from hub.sync.breaker import is_closed
 from hub.sync.claim import is_due
 from hub.sync.cycle import AWAKE, reading_is_due
 from hub.sync.models import Connection, ConnectionState, Hint, Lease, Run, RunStatus
+from hub.sync.plan import unfinished_plans
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
@@ -70,7 +71,7 @@ def take_lease(hub: Hub, owner: str) -> bool:
 
 
 def sweep(hub: Hub) -> None:
-    """Queue whatever is due: sends, reads, hints, notices, plugins' schedules."""
+    """Queue whatever is due: sends, reads, hints, plans, notices, plugins' schedules."""
     with hub.read() as session:
         owed = session.scalars(_of(Link, Subscription.pushes).where(is_due())).all()
         reads = session.scalars(select(Connection.id).where(*reading_is_due(hub))).all()
@@ -81,6 +82,7 @@ def sweep(hub: Hub) -> None:
         asked = session.scalars(select(Connection.id).where(*is_asked)).all()
         writing = select(Connection.id).where(Connection.state == ConnectionState.ACTIVE, is_closed())
         active = set(session.scalars(writing))
+        plans = unfinished_plans(session)
         stale = session.scalar(select(Run.id).where(_is_stale()).limit(1))
     for connection_id in owed:
         if connection_id in active:
@@ -89,6 +91,8 @@ def sweep(hub: Hub) -> None:
         enqueue_once(hub, "pull", str(connection_id))
     for connection_id in asked:
         enqueue_once(hub, "sync", str(connection_id))
+    for plan_id in plans:
+        enqueue_once(hub, "plan", str(plan_id))
     if told is not None:
         enqueue_once(hub, "notices", "all")
     for plugin, schedule in hub.plugins.hooks.collect("schedules"):

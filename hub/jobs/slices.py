@@ -19,6 +19,7 @@ from hub.jobs.notices import deliver_notices
 from hub.jobs.queue import JOB_TIMEOUT_S, SLICE_S, mark
 from hub.jobs.worker import current_hub
 from hub.sync import cycle
+from hub.sync.plan import work_on_plan
 
 log = structlog.get_logger("hub.jobs")
 
@@ -42,6 +43,15 @@ def sync(connection_id: str) -> None:
         return cycle.asked_run(hub, UUID(connection_id), seconds=JOB_TIMEOUT_S / 2)
 
     _slice("sync", connection_id, work)
+
+
+def plan(plan_id: str) -> None:
+    """Make or apply a plan that a person asked for. Broken off, or without a place, it is queued again by the sweep."""
+    hub = current_hub()
+    hub.redis.delete(mark("plan", plan_id))
+    with _slot(hub, "plans") as free:
+        if free:
+            work_on_plan(hub, UUID(plan_id))
 
 
 def notices(_: str) -> None:

@@ -1,41 +1,57 @@
 """Applying a plan: exactly what it shows, or a chosen part of it, through the same steps as every other run.
 
-What has changed on either side since is left out as stale. What goes out and was not chosen stays held, until another
-plan that shows it is applied.
+First what is wanted is written down: the chosen items, and that the plan is to be applied. Then it is carried out, by
+whoever asked or by a worker, block by block, each item marked with what became of it; a crash anywhere in between is
+made good by carrying it out once more. What has changed on either side since the plan was made is left out as stale.
+
+What goes out, is in the plan and was not chosen is held, until another plan with it is applied; when the connection goes
+live by the plan, so is all else that was owed until then.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, tuple_, update
+from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from hub.core import audit, clock
 from hub.core.clock import database_now
-from hub.core.errors import NotFound, RuleBroken
+from hub.core.errors import HubError, NotFound, RuleBroken
+from hub.core.frozen import freeze
 from hub.core.outbox import Link, owe
-from hub.sync.claim import claim, write
+from hub.sync.claim import is_due, lease, may_write, write
 from hub.sync.connections import Opened, get_connection, open_connection, set_state
-from hub.sync.connector import Change, Status, Stream
+from hub.sync.connector import Change, Op, Status, Stream
 from hub.sync.cycle import scan_owed
+from hub.sync.guards import Excess, excesses
 from hub.sync.merge import merge
-from hub.sync.models import ConnectionState, Plan, PlanItem, RunItem
-from hub.sync.plan import APPLICABLE, BLOCK, blocks, digest_of, new_in, placeholder, ref_of
+from hub.sync.models import Connection, ConnectionState, Plan, PlanItem, PlanState, RunItem
+from hub.sync.plan import APPLICABLE, Items, at_work, blocks, digest_of, get_plan, load_plan
+from hub.sync.plan_incoming import rehearse, revisions_of
+from hub.sync.plan_outgoing import BLOCK, FETCHED_AT_ONCE, new_in, placeholder, ref_of, versions_there
 from hub.sync.prepare import Prepared, remote_ids_of
+from hub.sync.pull import said
 from hub.sync.push import push_block
 from hub.sync.runs import Item, RunLog, RunSummary
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
-MOST_UPDATES, MOST_DELETES, ALWAYS_ALLOWED = 0.30, 0.02, 5
-"""The guards: the share of a stream's links that one plan may update or delete, and how many it may in any case."""
+__all__ = ["Applied", "apply_plan", "carry_out", "choose", "load_plan"]
+
+CHOSEN = "chosen"
+OPEN = ("planned", CHOSEN, "deferred", "uncertain")
+"""The statuses of items that can be applied (again)."""
 _STALE = "It has changed since the plan was made."
+_DONE = "It was sent before this plan was applied."
+_AT_WORK = "Another worker has it in hand."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +63,7 @@ class Applied:
 
     @property
     def ok(self) -> bool:
-        return self.run.ok and not self.outcomes.get("stale")
+        return self.run.ok and not self.outcomes.get("stale") and not self.outcomes.get("left")
 
 
 def apply_plan(
@@ -64,121 +80,265 @@ def apply_plan(
     go_live: let a connection that only reads, or rests, write from now on. beyond_guards: also more updates or deletes
     than the guards allow. Raises NotFound, RuleBroken.
     """
+    choose(hub, plan_id, only=only, go_live=go_live, beyond_guards=beyond_guards, actor=actor)
+    applied = carry_out(hub, plan_id)
+    if applied is None:
+        raise RuleBroken("A worker has applied this plan just now. Look at it again.", code="plan-applied")
+    return applied
+
+
+# Wanting it -----------------------------------------------------------------------------------------------------------
+
+
+def choose(
+    hub: Hub,
+    plan_id: UUID,
+    *,
+    only: Sequence[str] = (),
+    go_live: bool = False,
+    beyond_guards: bool = False,
+    actor: str = "system",
+) -> None:
+    """Write down that a plan is to be applied, and what of it; as `apply_plan`. Nothing is done yet."""
     plan, items = load_plan(hub, plan_id)
-    _refuse_unusable(plan, items)
-    opened = open_connection(hub, plan.connection_id)
-    chosen = _chosen(items, only)
-    if not beyond_guards:
-        _guard(hub, opened, chosen)
-    outgoing = [item for item in chosen if item.direction == "push"]
-    chosen_ids = {item.id for item in chosen}
-    left = [item for item in items if item.direction == "push" and item.id not in chosen_ids]
-    opened = _ready(hub, plan, opened, left, go_live=go_live, writes=bool(outgoing), actor=actor)
-    run = RunLog(hub, opened, "both", "plan", actor, plan.kinds)
-    run.open()
-    with run.closing():
-        stale = _take_in(hub, opened, run, [item for item in chosen if item.direction == "pull"])
-        stale |= _send(hub, opened, run, plan, outgoing)
-    summary = run.finish()
-    return Applied(summary, _note_outcomes(hub, plan, chosen, summary, stale))
+    _refuse_incomplete(plan, items)
+
+    def work(session: Session) -> None:
+        plan = get_plan(session, plan_id)
+        _refuse_unusable(session, plan)
+        _mark(session, plan_id, only)
+        directions = set(session.scalars(_chosen(plan_id, PlanItem.direction).distinct()))
+        connection = get_connection(session, plan.connection_id)
+        _refuse_unready(plan, connection, writes="push" in directions, go_live=go_live)
+        if not beyond_guards and (found := excesses(session, connection.id, plan_id, status=CHOSEN)):
+            raise RuleBroken(_guarded(found), code="plan-guarded")
+        plan.state, plan.reason = PlanState.APPLYING, ""
+        plan.wish = {"go_live": go_live, "actor": actor}
+        plan.applied_at = clock.now()
+        audit.note(
+            session,
+            "apply",
+            "plan",
+            plan_id,
+            connection=connection.name,
+            digest=plan.digest,
+            items=session.scalar(_chosen(plan_id, func.count())),
+            go_live=go_live,
+            beyond_guards=beyond_guards,
+        )
+
+    hub.transact(work, actor=actor)
 
 
-def load_plan(hub: Hub, plan_id: UUID) -> tuple[Plan, Sequence[PlanItem]]:
-    """A plan with its items, in their order. Raises NotFound."""
-    with hub.read() as session:
-        plan = session.get(Plan, plan_id)
-        if plan is None:
-            raise NotFound(f"There is no plan with id {plan_id}. Make one with `hub sync NAME --dry-run`.")
-        return plan, session.scalars(select(PlanItem).where(PlanItem.plan_id == plan_id).order_by(PlanItem.id)).all()
-
-
-def _refuse_unusable(plan: Plan, items: Sequence[PlanItem]) -> None:
-    if digest_of(items) != plan.digest:
+def _refuse_incomplete(plan: Plan, items: Items) -> None:
+    if plan.state == PlanState.FAILED:
+        raise RuleBroken(f"This plan could not be made: {plan.reason}", code="plan-incomplete")
+    if not plan.digest or digest_of(items) != plan.digest:
         raise RuleBroken("This plan is not complete. Make a new one.", code="plan-incomplete")
+
+
+def _refuse_unusable(session: Session, plan: Plan) -> None:
     if plan.expires_at <= clock.now():
         raise RuleBroken("This plan has expired. Make a new one.", code="plan-expired")
-    if not any(item.status == "planned" and item.action in APPLICABLE for item in items):
+    if session.scalar(select(Plan.id).where(Plan.id == plan.id, Plan.lease_until > database_now())) is not None:
+        raise RuleBroken("This plan is being applied at this moment.", code="plan-at-work")
+    if session.scalar(select(PlanItem.id).where(*_open(plan.id)).limit(1)) is None:
         raise RuleBroken("There is nothing left to apply in this plan.", code="plan-applied")
 
 
-def _chosen(items: Sequence[PlanItem], only: Sequence[str]) -> list[PlanItem]:
-    """The items to apply, in their order; with each those that it needs."""
-    can = [item for item in items if item.status == "planned" and item.action in APPLICABLE]
+def _refuse_unready(plan: Plan, connection: Connection, *, writes: bool, go_live: bool) -> None:
+    """A plan is for the account that it was made against, and for a connection that may do what it shows."""
+    name = connection.name
+    if (plan.account_id, plan.environment) != (connection.account_id, connection.environment):
+        raise RuleBroken(
+            f"This plan was made against {plan.account_id} ({plan.environment or 'unknown'}), and {name} is "
+            f"{connection.account_id} ({connection.environment or 'unknown'}) now. Make a new one.",
+            code="plan-for-another-account",
+        )
+    if connection.state == ConnectionState.NEEDS_ATTENTION:
+        raise RuleBroken(
+            f"The connection {name} needs attention first. Test it: `hub connection check {name}`.",
+            code="connection-not-ready",
+        )
+    rests = connection.state == ConnectionState.PAUSED
+    if not go_live and (rests or (writes and connection.state != ConnectionState.ACTIVE)):
+        raise RuleBroken(
+            f"The connection {name} does not write ({connection.state}). With --go-live it does from now on; what is "
+            "owed and not chosen is held.",
+            code="connection-not-ready",
+        )
+
+
+def _guarded(found: Sequence[Excess]) -> str:
+    listed = "; and it would ".join(map(str, found))
+    return f"The plan would {listed}. If that is right, apply it with --beyond-guards."
+
+
+def _mark(session: Session, plan_id: UUID, only: Sequence[str]) -> None:
+    """Note the items that were chosen, with those that they need; what was chosen before counts no more."""
+    every = update(PlanItem).execution_options(synchronize_session=False)
+    session.execute(
+        every.where(PlanItem.plan_id == plan_id, PlanItem.status == CHOSEN).values(status="planned", note="")
+    )
     if not only:
-        return can
-    wanted = set(only)
-    names = {item.id: {str(item.id), str(item.record_id), item.label, item.remote_id} for item in can}
-    unknown = wanted - set().union(*names.values())
+        session.execute(every.where(*_open(plan_id)).values(status=CHOSEN, note=""))
+        return
+    ahead = _named(session, plan_id, only)
+    chosen: set[UUID] = set()
+    while ahead:
+        chosen |= {item.id for item in ahead}
+        needs = {(need[0], need[1]) for item in ahead for need in item.needs}
+        ahead = [item for item in _needed(session, plan_id, sorted(needs)) if item.id not in chosen]
+    ids = sorted(chosen)
+    for start in range(0, len(ids), BLOCK):
+        these = ids[start : start + BLOCK]
+        session.execute(every.where(PlanItem.id.in_(these)).values(status=CHOSEN, note=""))
+
+
+def _named(session: Session, plan_id: UUID, only: Sequence[str]) -> list[PlanItem]:
+    """The items with these ids, record ids or labels. Raises NotFound for one that no item has."""
+    found: dict[UUID, PlanItem] = {}
+    unknown = set(only)
+    for start in range(0, len(only), BLOCK):
+        names = list(only[start : start + BLOCK])
+        ids = [item for item in map(_as_id, names) if item is not None]
+        has_name = or_(
+            PlanItem.label.in_(names),
+            PlanItem.remote_id.in_(names),
+            PlanItem.id.in_(ids),
+            PlanItem.record_id.in_(ids),
+        )
+        for item in session.scalars(select(PlanItem).where(*_open(plan_id), has_name)):
+            found[item.id] = item
+            unknown -= {item.label, item.remote_id, str(item.id), str(item.record_id)}
     if unknown:
         raise NotFound(f"The plan has nothing to apply called {', '.join(sorted(unknown))}.")
-    chosen = {item.id for item in can if names[item.id] & wanted}
-    by_key = {(item.kind, str(item.remote_id if item.direction == "pull" else item.record_id)): item for item in can}
-    ahead = [item for item in can if item.id in chosen]
-    while ahead:
-        for need in ahead.pop().needs:
-            parent = by_key.get((need[0], need[1]))
-            if parent is not None and parent.id not in chosen:
-                chosen.add(parent.id)
-                ahead.append(parent)
-    return [item for item in can if item.id in chosen]
+    return list(found.values())
 
 
-def _guard(hub: Hub, opened: Opened, chosen: Sequence[PlanItem]) -> None:
-    """Stop before the first write where a plan does far more than plans usually do."""
-    counted = Counter((item.kind, item.action) for item in chosen)
+def _as_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _needed(session: Session, plan_id: UUID, needs: Sequence[tuple[str, str]]) -> Iterator[PlanItem]:
+    """The items that create these records: ours by id, theirs by remote id."""
+    for start in range(0, len(needs), BLOCK):
+        names = [name for _, name in needs[start : start + BLOCK]]
+        ids = [item for item in map(_as_id, names) if item is not None]
+        is_one = or_(
+            (PlanItem.direction == "push") & PlanItem.record_id.in_(ids),
+            (PlanItem.direction == "pull") & PlanItem.remote_id.in_(names),
+        )
+        for item in session.scalars(select(PlanItem).where(*_open(plan_id), is_one)):
+            if (item.kind, str(item.record_id if item.direction == "push" else item.remote_id)) in needs:
+                yield item
+
+
+def _open(plan_id: UUID) -> tuple[Any, ...]:
+    """What of a plan can be applied (again)."""
+    return (PlanItem.plan_id == plan_id, PlanItem.status.in_(OPEN), PlanItem.action.in_(APPLICABLE))
+
+
+def _chosen(plan_id: UUID, *columns: Any) -> Any:
+    return select(*columns).where(PlanItem.plan_id == plan_id, PlanItem.status == CHOSEN)
+
+
+# Carrying it out ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Course:
+    """A plan while it is carried out. stale: the items left out since they have changed."""
+
+    hub: Hub
+    opened: Opened
+    plan: Plan
+    run: RunLog
+    outcomes: Counter[str] = field(default_factory=Counter)
+    stale: set[UUID] = field(default_factory=set)
+
+    @property
+    def may_go_on(self) -> bool:
+        return not (self.run.failure or self.run.resumes_at)
+
+
+def carry_out(hub: Hub, plan_id: UUID) -> Applied | None:
+    """Do what was chosen of a plan; None if nothing is asked of it. Once more after a crash, it goes on from there.
+
+    Raises RuleBroken where the connection may not do it any more; then nothing is asked of the plan.
+    """
+    with at_work(hub, plan_id):
+        plan, _ = load_plan(hub, plan_id)
+        if plan.wish is None or plan.state != PlanState.APPLYING:
+            return None
+        try:
+            opened = _live(hub, plan)
+        except HubError as failure:
+            _close(hub, plan, str(failure), None)
+            raise
+        run = RunLog(hub, opened, "both", "plan", plan.wish["actor"], plan.kinds)
+        run.open()
+        course = _Course(hub, opened, plan, run)
+        try:
+            with run.closing():
+                _take_in(course)
+                _send(course)
+            summary = run.finish()
+        except Exception:
+            _close(hub, plan, run.failure, run.id)
+            raise
+        course.outcomes["left"] = _close(hub, plan, "", run.id)
+        return Applied(summary, {name: number for name, number in course.outcomes.items() if number})
+
+
+def _close(hub: Hub, plan: Plan, reason: str, run_id: UUID | None) -> int:
+    """Nothing more is asked of the plan. What was not reached can be chosen again; returns how much."""
+
+    def work(session: Session) -> int:
+        left = update(PlanItem).where(PlanItem.plan_id == plan.id, PlanItem.status == CHOSEN)
+        number = getattr(session.execute(left.values(status="planned", note="It was not reached.")), "rowcount", 0)
+        closed = {"state": PlanState.READY, "wish": None, "reason": reason}
+        session.execute(update(Plan).where(Plan.id == plan.id).values(**closed, run_id=run_id or plan.run_id))
+        return int(number)
+
+    return hub.transact(work)
+
+
+def _live(hub: Hub, plan: Plan) -> Opened:
+    """The connection, ready for what was chosen. Going live it holds all that is owed first, and only then writes."""
+    assert plan.wish is not None
+    go_live, actor = plan.wish["go_live"], plan.wish["actor"]
     with hub.read() as session:
-        rows = session.execute(
-            select(Link.kind, func.count())
-            .where(Link.connection_id == opened.id, Link.remote_id.is_not(None))
-            .group_by(Link.kind)
-        )
-        linked: dict[str, int] = {row[0]: row[1] for row in rows}
-    for (kind, action), number in sorted(counted.items()):
-        share = {"update": MOST_UPDATES, "conflict": MOST_UPDATES, "delete": MOST_DELETES}.get(action)
-        most = max(ALWAYS_ALLOWED, share * linked.get(kind, 0)) if share is not None else number
-        if number > most:
-            raise RuleBroken(
-                f"The plan would {action} {number:,} of {linked.get(kind, 0):,} {kind}, more than the guard of "
-                f"{int(most):,}. If that is right, apply it with --beyond-guards.",
-                code="plan-guarded",
-            )
-
-
-def _ready(
-    hub: Hub, plan: Plan, opened: Opened, left: Sequence[PlanItem], *, go_live: bool, writes: bool, actor: str
-) -> Opened:
-    """Hold back what the plan shows and was not chosen; all that is owed, before a connection begins to write."""
-    if opened.state == ConnectionState.NEEDS_ATTENTION:
-        raise RuleBroken(
-            f"The connection {opened.name} needs attention first. Test it: `hub connection check {opened.name}`.",
-            code="connection-not-ready",
-        )
-    if writes and not opened.may_write and not go_live:
-        raise RuleBroken(
-            f"The connection {opened.name} does not write ({opened.state}). With --go-live it does from now on; what "
-            "the plan shows and is not chosen stays held.",
-            code="connection-not-ready",
-        )
-    if not writes:
+        writes = session.scalar(_chosen(plan.id, PlanItem.id).where(PlanItem.direction == "push").limit(1)) is not None
+        _refuse_unready(plan, get_connection(session, plan.connection_id), writes=writes, go_live=go_live)
+    opened = open_connection(hub, plan.connection_id)
+    if opened.may_write and writes:
+        _hold_the_rest(hub, opened, plan)
+    if opened.may_write or not go_live:
         return opened
-    pushes = [kind for kind in plan.kinds if opened.subscriptions[kind].pushes]
+    pushes = [kind for kind, subscription in opened.subscriptions.items() if subscription.pushes]
     scan_owed(hub, opened, pushes)
-    for block in blocks(left, BLOCK):
-        keys = [(item.kind, item.record_id, item.part) for item in block]
-        is_left = tuple_(Link.kind, Link.record_id, Link.part).in_(keys)
-        hub.transact(lambda session, is_left=is_left: _hold(session, opened.id, is_left))  # type: ignore[misc]
 
     def work(session: Session) -> None:
-        if not opened.may_write:
-            _hold(session, opened.id, Link.kind.in_(pushes))
-        session.execute(update(Plan).where(Plan.id == plan.id).values(applied_at=clock.now()))
-        audit.note(session, "apply", "plan", plan.id, connection=opened.name, digest=plan.digest)
-        if not opened.may_write:
-            set_state(session, opened.id, ConnectionState.ACTIVE)
-            get_connection(session, opened.id).pulled_at = clock.now()  # what was planned is read by the plan first
+        _hold(session, opened.id, Link.kind.in_(pushes))
+        set_state(session, opened.id, ConnectionState.ACTIVE)
+        get_connection(session, opened.id).pulled_at = clock.now()  # what was planned is read by the plan first
 
     hub.transact(work, actor=actor)
     return open_connection(hub, opened.id)
+
+
+def _hold_the_rest(hub: Hub, opened: Opened, plan: Plan) -> None:
+    """Hold what would go out by the plan and was not chosen; what nothing is owed of yet is owed first."""
+    scan_owed(hub, opened, [kind for kind in plan.kinds if opened.subscriptions[kind].pushes])
+    left = Items(hub, plan.id, (PlanItem.direction == "push", PlanItem.status == "planned"))
+    for block in blocks(left, BLOCK):
+        keys = [(item.kind, item.record_id, item.part) for item in block]
+        is_left = tuple_(Link.kind, Link.record_id, Link.part).in_(keys)
+        hub.transact(partial(_hold, connection_id=opened.id, which=is_left))
 
 
 def _hold(session: Session, connection_id: UUID, which: ColumnElement[bool]) -> None:
@@ -190,60 +350,115 @@ def _hold(session: Session, connection_id: UUID, which: ColumnElement[bool]) -> 
     )
 
 
+def _blocks(course: _Course, direction: str, kind: str) -> Iterator[Sequence[PlanItem]]:
+    """What was chosen of one stream, in the order of the plan."""
+    query = _chosen(course.plan.id, PlanItem).where(PlanItem.direction == direction, PlanItem.kind == kind)
+    block: Sequence[PlanItem] = ()
+    while not block or len(block) == BLOCK:
+        further = query.where(PlanItem.id > block[-1].id) if block else query
+        with course.hub.read() as session:
+            block = session.scalars(further.order_by(PlanItem.id).limit(BLOCK)).all()
+        if not block or not course.may_go_on:
+            return
+        yield block
+
+
+def _mark_outcomes(session: Session, outcomes: Mapping[UUID, tuple[str, str]]) -> Counter[str]:
+    """Write on each item what became of it: its status, and why."""
+    for item_id, (status, note) in outcomes.items():
+        session.execute(update(PlanItem).where(PlanItem.id == item_id).values(status=status, note=note))
+    return Counter(status for status, _ in outcomes.values())
+
+
 # Going out ------------------------------------------------------------------------------------------------------------
 
 
-def _send(hub: Hub, opened: Opened, run: RunLog, plan: Plan, chosen: Sequence[PlanItem]) -> set[UUID]:
-    """Release and send what was chosen, parents first. Returns the items that are stale."""
-    stale: set[UUID] = set()
-    for kind in plan.kinds:
-        mine = [item for item in chosen if item.kind == kind]
-        for block in blocks(mine, BLOCK):
-            if run.failure or run.resumes_at:
-                return stale
-            stale |= _send_block(hub, opened, opened.stream(kind), run, block)
-    return stale
+def _send(course: _Course) -> None:
+    """Release and send what was chosen, parents first."""
+    for kind in course.plan.kinds:
+        for block in _blocks(course, "push", kind):
+            with said(course.hub, course.opened, course.run):
+                _send_block(course, course.opened.stream(kind), block)
+            course.outcomes += course.hub.transact(partial(_sent, course=course, block=block))
 
 
-def _send_block(hub: Hub, opened: Opened, stream: Stream, run: RunLog, block: Sequence[PlanItem]) -> set[UUID]:
-    by_key = {(item.record_id, item.part): item for item in block}
-    ids = hub.transact(lambda session: _released(session, opened, stream, block))
-    stale: set[UUID] = set()
-
-    def only(prepared: Sequence[Prepared]) -> list[Prepared]:
-        with hub.read() as session:
-            there = _new_ids(session, opened.id, [by_key[p.link.record_id, p.link.part].body for p in prepared])
-        kept: list[Prepared] = []
-        for one in prepared:
-            item = by_key[one.link.record_id, one.link.part]
-            if _is_as_planned(item, one, there):
-                kept.append(one)
-            else:
-                stale.add(item.id)
-                hub.transact(lambda session, one=one: write(session, one.link, held=True, lease_until=None))  # type: ignore[misc]
-                reason = _STALE
-                run.waiting[one.link.id] = Item(
-                    stream.kind, "push", Status.DEFERRED, one.label, one.link.record_id, one.link.remote_id, reason
-                )
-        return kept
-
-    while not run.failure and not run.resumes_at and (links := claim(hub, opened.id, stream.kind, only=ids)):
-        push_block(hub, opened, stream, links, run, only)
-    return stale
+def _send_block(course: _Course, stream: Stream, block: Sequence[PlanItem]) -> None:
+    hub, opened = course.hub, course.opened
+    updates = [str(item.remote_id) for item in block if item.action == "update"]
+    versions = versions_there(opened, stream.kind, updates) if stream.pulls and updates else {}
+    claimed = hub.transact(lambda session: _released(session, course, stream, block))
+    if claimed:
+        push_block(hub, opened, stream, claimed, course.run, _OnlyAsPlanned(course, block, versions))
 
 
-def _released(session: Session, opened: Opened, stream: Stream, block: Sequence[PlanItem]) -> list[UUID]:
-    """Let the links of these go; records that are there only because others need them get theirs now."""
+def _released(session: Session, course: _Course, stream: Stream, block: Sequence[PlanItem]) -> list[Link]:
+    """Let the links of these go, into our own hands at once; what cannot go now stays as it was.
+
+    Records that are there only because others need them get their links now.
+    """
+    opened = course.opened
+    if not may_write(course.hub, session, opened.id):
+        return []
     keys = [(item.record_id, item.part) for item in block]
     mine = (Link.connection_id == opened.id, Link.kind == stream.kind, tuple_(Link.record_id, Link.part).in_(keys))
     known = {(row.record_id, row.part) for row in session.execute(select(Link.record_id, Link.part).where(*mine))}
-    missing = [record_id for record_id, part in keys if (record_id, part) not in known and record_id and not part]
+    missing = [record_id for record_id, part in keys if record_id and not part and (record_id, part) not in known]
     if missing:
         owe(session, opened.subscriptions[stream.kind], missing, needed=True)
-    session.execute(
-        update(Link).where(*mine).values(held=False, due_at=None).execution_options(synchronize_session=False)
-    )
-    return list(session.scalars(select(Link.id).where(*mine)))
+    held = set(session.scalars(select(Link.id).where(*mine, Link.held)))
+    this = update(Link).execution_options(synchronize_session=False)
+    session.execute(this.where(*mine).values(held=False, due_at=None))
+    due = select(Link.id).where(*mine, is_due()).order_by(Link.id)
+    links = lease(session, session.scalars(due.with_for_update(skip_locked=True)).all())
+    session.execute(this.where(Link.id.in_(held - {link.id for link in links})).values(held=True))
+    return links
+
+
+class _OnlyAsPlanned:
+    """What of a prepared block may be sent: what is as the plan shows it. The rest is stale, and is held.
+
+    Asked before the look over there, and once more after it, when what should have been found there is still to be
+    created.
+    """
+
+    def __init__(self, course: _Course, block: Sequence[PlanItem], versions: Mapping[str, str]) -> None:
+        self.course = course
+        self.items = {(item.record_id, item.part): item for item in block}
+        self.versions = versions
+        self.seen: set[UUID] = set()
+
+    def __call__(self, prepared: Sequence[Prepared]) -> list[Prepared]:
+        bodies = [self._item(one).body for one in prepared]
+        with self.course.hub.read() as session:
+            there = _new_ids(session, self.course.opened.id, bodies)
+        kept = [one for one in prepared if self._is_as_planned(one, there)]
+        self.seen |= {one.link.id for one in kept}
+        stale = [one for one in prepared if one not in kept]
+        if stale:
+            self.course.hub.transact(lambda session: self._give_back(session, stale))
+        for one in stale:
+            self.course.stale.add(self._item(one).id)
+            self.course.run.waiting[one.link.id] = Item(
+                one.link.kind, "push", Status.DEFERRED, one.label, one.link.record_id, one.link.remote_id, _STALE
+            )
+        return kept
+
+    def _is_as_planned(self, one: Prepared, there: Mapping[str, str]) -> bool:
+        item, link = self._item(one), one.link
+        if item.action == "adopt":
+            return item.revision == one.revision and link.id not in self.seen
+        version = self.versions.get(str(link.remote_id), link.remote_version)
+        if item.revision != one.revision or (one.op == Op.UPDATE and item.remote_version != version):
+            return False
+        return bool(_filled(item.body, there) == one.body)
+
+    @staticmethod
+    def _give_back(session: Session, stale: Sequence[Prepared]) -> None:
+        for one in stale:
+            write(session, one.link, held=True, lease_until=None)
+
+    def _item(self, one: Prepared) -> PlanItem:
+        return self.items[one.link.record_id, one.link.part]
 
 
 def _new_ids(session: Session, connection_id: UUID, bodies: Sequence[Any]) -> dict[str, str]:
@@ -251,12 +466,6 @@ def _new_ids(session: Session, connection_id: UUID, bodies: Sequence[Any]) -> di
     refs = [ref_of(text) for body in bodies for text in new_in(body)]
     found = remote_ids_of(session, connection_id, refs)
     return {placeholder(ref): remote_id for ref, remote_id in found.items()}
-
-
-def _is_as_planned(item: PlanItem, prepared: Prepared, there: Mapping[str, str]) -> bool:
-    link = prepared.link
-    as_then = (item.revision, item.remote_version) == (prepared.revision, link.remote_version)
-    return as_then and (item.body is None or _filled(item.body, there) == prepared.body)
 
 
 def _filled(value: Any, there: Mapping[str, str]) -> Any:
@@ -267,96 +476,109 @@ def _filled(value: Any, there: Mapping[str, str]) -> Any:
     return [_filled(item, there) for item in value] if isinstance(value, list) else value
 
 
+def _sent(session: Session, *, course: _Course, block: Sequence[PlanItem]) -> Counter[str]:
+    """What became of a block: by the run, or, where it did nothing with a record, by how its link stands."""
+    ids = [item.record_id for item in block]
+    told = {
+        (row.kind, row.record_id): row
+        for row in session.scalars(
+            select(RunItem)
+            .where(RunItem.run_id == course.run.id, RunItem.direction == "push", RunItem.record_id.in_(ids))
+            .order_by(RunItem.id)
+        )
+    }
+    kind = block[0].kind
+    links = {
+        (link.record_id, link.part): link
+        for link in session.scalars(
+            select(Link).where(Link.connection_id == course.opened.id, Link.kind == kind, Link.record_id.in_(ids))
+        )
+    }
+    outcomes: dict[UUID, tuple[str, str]] = {}
+    for item in block:
+        link = links.get((item.record_id, item.part))
+        if item.id in course.stale:
+            outcomes[item.id] = ("stale", _STALE)
+        elif (row := told.get((item.kind, item.record_id))) is not None:
+            outcomes[item.id] = (row.outcome, row.reason)
+        elif link is not None and (put_off := course.run.waiting.get(link.id)) is not None:
+            outcomes[item.id] = (str(put_off.status), put_off.reason)
+        elif link is not None and course.may_go_on:
+            outcomes[item.id] = _standing(link, item)
+    return _mark_outcomes(session, outcomes)
+
+
+def _standing(link: Link, item: PlanItem) -> tuple[str, str]:
+    """What has become of a record that this run had nothing to do with."""
+    if link.parked or link.ignored:
+        return "rejected", str(link.parked or link.ignored)
+    if link.wanted > link.done:
+        return "deferred", _AT_WORK
+    return ("done", _DONE) if link.revision == item.revision else ("stale", _STALE)
+
+
 # Coming in ------------------------------------------------------------------------------------------------------------
 
 
-def _take_in(hub: Hub, opened: Opened, run: RunLog, chosen: Sequence[PlanItem]) -> set[UUID]:
-    """Fetch what was chosen once more and merge what is as it was planned, parents first. Returns the stale items."""
-    stale: set[UUID] = set()
-    for kind in dict.fromkeys(item.kind for item in chosen):
+def _take_in(course: _Course) -> None:
+    """Fetch what was chosen once more and merge what is as it was planned, parents first."""
+    hub, opened = course.hub, course.opened
+    for kind in course.plan.kinds:
         stream = opened.stream(kind)
-        for block in blocks([item for item in chosen if item.kind == kind], BLOCK):
-            with hub.read() as session:
-                asked_at = session.execute(select(database_now())).scalar_one()
-            with opened.breaker.call():
-                page = opened.connector.fetch(kind, [str(item.remote_id) for item in block])
-            stale |= _merge_block(hub, opened, stream, run, block, {c.remote_id: c for c in page.changes}, asked_at)
-    return stale
+        for block in _blocks(course, "pull", kind):
+            for start in range(0, len(block), FETCHED_AT_ONCE):
+                with said(hub, opened, course.run):
+                    _merge_block(course, stream, block[start : start + FETCHED_AT_ONCE])
 
 
-def _merge_block(
-    hub: Hub,
-    opened: Opened,
+def _merge_block(course: _Course, stream: Stream, block: Sequence[PlanItem]) -> None:
+    hub, opened, run = course.hub, course.opened, course.run
+    with hub.read() as session:
+        asked_at = session.execute(select(database_now())).scalar_one()
+    with opened.breaker.call():
+        page = opened.connector.fetch(stream.kind, [str(item.remote_id) for item in block])
+    shown = {change.remote_id: change for change in page.changes}
+
+    def work(session: Session) -> tuple[list[Item], Counter[str]]:
+        changes = _as_they_were(session, course, stream, block, shown, asked_at)
+        merged = merge(session, opened, stream, list(changes.values()), asked_at=asked_at)
+        stale = [item for item in block if item.remote_id not in changes]
+        items = [*merged, *(_left_out(item) for item in stale)]
+        run.count_arrived(session, items)
+        became = {item.remote_id: (str(item.status), item.reason) for item in merged}
+        outcomes = {item.id: became.get(item.remote_id, ("unchanged", "")) for item in block}
+        outcomes |= {item.id: ("stale", _STALE) for item in stale}
+        return items, _mark_outcomes(session, outcomes)
+
+    items, counted = hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id)
+    course.outcomes += counted
+    run.postpone(items)
+
+
+def _as_they_were(
+    session: Session,
+    course: _Course,
     stream: Stream,
-    run: RunLog,
     block: Sequence[PlanItem],
     shown: Mapping[str, Change],
-    asked_at: Any,
-) -> set[UUID]:
-    def work(session: Session) -> tuple[list[Item], set[UUID]]:
-        model = hub.kinds[stream.kind].model
-        ids = [item.record_id for item in block if item.record_id]
-        revisions = {
-            row.id: row.revision for row in session.execute(select(model.id, model.revision).where(model.id.in_(ids)))
-        }
-        changes, stale, items = [], set(), []
-        for item in block:
-            change = shown.get(str(item.remote_id))
-            if item.action == "delete" and change is None:
-                change = Change(stream.kind, str(item.remote_id), {}, label=item.label, deleted=True)
-            same_there = change is not None and (change.version or None) in (item.remote_version, None)
-            same_here = item.record_id is None or revisions.get(item.record_id) == item.revision
-            if change is not None and same_there and same_here:
-                changes.append(change)
-            else:
-                stale.add(item.id)
-                reason = _STALE
-                items.append(
-                    Item(
-                        stream.kind, "pull", Status.DEFERRED, item.label, item.record_id, item.remote_id, reason=reason
-                    )
-                )
-        items = [*merge(session, opened, stream, changes, asked_at=asked_at), *items]
-        run.count_arrived(session, items)
-        return items, stale
-
-    items, stale = hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id)
-    run.postpone(items)
-    return stale
+    asked_at: datetime,
+) -> dict[str | None, Change]:
+    """The changes that do now what the plan shows: both sides are as they were, and so is what merging them makes."""
+    revisions = revisions_of(session, stream.kind, [item.record_id for item in block])
+    changes: dict[str | None, Change] = {}
+    for item in block:
+        remote_id = str(item.remote_id)
+        change = shown.get(remote_id)
+        if item.action == "delete" and change is None:
+            change = Change(stream.kind, remote_id, {}, label=item.label, deleted=True)
+        is_same_there = change is not None and (change.version or None) in (item.remote_version, None)
+        if change is not None and is_same_there and revisions.get(item.record_id) == item.revision:  # type: ignore[arg-type]
+            changes[remote_id] = change
+    planned = {item.remote_id: (item.action, item.differences) for item in block}
+    rehearsed = rehearse(session, course.opened, stream, list(changes.values()), asked_at, course.plan.id)
+    now = {item.remote_id: (item.action, freeze(item.differences)) for item in rehearsed}
+    return {remote_id: change for remote_id, change in changes.items() if now.get(remote_id) == planned[remote_id]}
 
 
-# What came of it ------------------------------------------------------------------------------------------------------
-
-
-def _note_outcomes(
-    hub: Hub, plan: Plan, chosen: Sequence[PlanItem], summary: RunSummary, stale: set[UUID]
-) -> dict[str, int]:
-    """Write on each item what became of it."""
-    counted: Counter[str] = Counter()
-    for block in blocks(chosen, BLOCK):
-
-        def work(session: Session, block: Sequence[PlanItem] = block) -> Counter[str]:
-            ids = [item.record_id for item in block if item.record_id]
-            remote_ids = [item.remote_id for item in block if item.remote_id]
-            rows = session.scalars(
-                select(RunItem).where(
-                    RunItem.run_id == summary.id,
-                    RunItem.record_id.in_(ids) | RunItem.remote_id.in_(remote_ids),
-                )
-            ).all()
-            by_record = {(row.direction, row.kind, row.record_id): row.outcome for row in rows}
-            by_remote = {(row.direction, row.kind, row.remote_id): row.outcome for row in rows}
-            outcomes: Counter[str] = Counter()
-            for item in block:
-                keys = (item.direction, item.kind)
-                outcome = by_record.get((*keys, item.record_id)) if item.direction == "push" else None
-                outcome = outcome or by_remote.get((*keys, item.remote_id)) or "left"
-                status = "stale" if item.id in stale else outcome
-                # What could not be done yet can be applied again.
-                left = "planned" if status in ("deferred", "uncertain", "left") else status
-                session.execute(update(PlanItem).where(PlanItem.id == item.id).values(status=left))
-                outcomes[status] += 1
-            return outcomes
-
-        counted += hub.transact(work)
-    return dict(counted)
+def _left_out(item: PlanItem) -> Item:
+    return Item(item.kind, "pull", Status.DEFERRED, item.label, item.record_id, item.remote_id, reason=_STALE)

@@ -59,6 +59,9 @@ class Connection(Identified, Base):
     """How the last of the calls in a row failed."""
     unsigned_at: Mapped[datetime | None]
     """When a message came in that was not signed by them, to the hour; None once one was."""
+    guard_updates: Mapped[int] = mapped_column(default=30, server_default="30")
+    guard_deletes: Mapped[int] = mapped_column(default=2, server_default="2")
+    """How many percent of a stream's linked records one plan may update and delete without being asked twice."""
     tokens: Mapped[str | None] = mapped_column(Text)
     token_version: Mapped[int] = mapped_column(default=0)
     token_lease_until: Mapped[datetime | None]
@@ -268,21 +271,44 @@ class RunItem(Identified, Base):
     happened_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
+class PlanState(StrEnum):
+    """making: not worked out yet. ready: it can be looked at, and applied until it expires. failed: see its reason.
+
+    applying: what was chosen of it is being done, or will be as soon as a worker can.
+    """
+
+    MAKING = "making"
+    READY = "ready"
+    FAILED = "failed"
+    APPLYING = "applying"
+
+
 class Plan(Identified, Base):
     """What a dry run would do, applicable as it stands until it expires.
 
-    digest: over all its items. counts: how many of each action, by direction and stream. totals: of the documents that
-    would go out, by currency. calls: how many calls applying it takes, about.
+    kinds: the streams it is about; direction: push, pull or (empty) both. account_id, environment: what it was made
+    against. digest: over all its items. counts: how many of each action, by direction and stream. totals: of the
+    documents that would go out, by currency. calls: how many calls applying it takes, about. wish: how it is to be
+    applied, kept for the worker. lease_until: while somebody makes or applies it. run_id: the run that applied it last.
     """
 
     __tablename__ = "plan"
+    __table_args__ = (Index("ix_plan_connection_id_id", "connection_id", "id"),)
 
-    connection_id: Mapped[UUID] = mapped_column(index=True)
+    connection_id: Mapped[UUID]
     kinds: Mapped[list[Any]]
-    digest: Mapped[str]
-    counts: Mapped[dict[str, Any]]
-    totals: Mapped[dict[str, Any]]
-    calls: Mapped[int]
+    direction: Mapped[str] = mapped_column(default="")
+    state: Mapped[str] = mapped_column(default=PlanState.MAKING)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    account_id: Mapped[str | None]
+    environment: Mapped[str] = mapped_column(default="")
+    digest: Mapped[str] = mapped_column(default="")
+    counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    totals: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    calls: Mapped[int] = mapped_column(default=0)
+    wish: Mapped[dict[str, Any] | None]
+    lease_until: Mapped[datetime | None]
+    run_id: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
@@ -294,11 +320,15 @@ class PlanItem(Identified, Base):
 
     direction: "push" or "pull". action: create, update, delete, adopt, conflict; or what the plan cannot do: ask (a
     person has to match it), wait, refuse. differences: per field what is there and what would be. body: as it would be
-    sent. needs: our records that the plan creates before it. status: planned, or what became of it.
+    sent. needs: the records that the plan creates before it. status: planned, chosen, or what became of it; note: why.
     """
 
     __tablename__ = "plan_item"
-    __table_args__ = (Index("ix_plan_item_plan_id_id", "plan_id", "id"),)
+    __table_args__ = (
+        Index("ix_plan_item_plan_id_id", "plan_id", "id"),
+        Index("ix_plan_item_plan_id_remote_id", "plan_id", "remote_id"),
+        Index("ix_plan_item_plan_id_record_id", "plan_id", "record_id"),
+    )
 
     plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.id"))
     kind: Mapped[str]
@@ -319,6 +349,7 @@ class PlanItem(Identified, Base):
     currency: Mapped[str | None]
     document_on: Mapped[date | None]
     status: Mapped[str] = mapped_column(default="planned")
+    note: Mapped[str] = mapped_column(Text, default="")
 
 
 class DayQuota(Identified, Base):

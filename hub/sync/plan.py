@@ -1,56 +1,89 @@
 """Dry runs: what a run would do on both sides, worked out by the engine's own steps, and written down instead of done.
 
-Incoming changes are merged in transactions that are rolled back; outgoing records are mapped, and looked for where the
-engine would look, but not claimed. So nothing changes on either side, and no cursor moves.
+Nothing changes on either side, and no cursor moves. A plan is kept in its table block by block as it is worked out, so
+that its size does not matter; it is complete once it has a digest.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import exists, select
+import structlog
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.clock import database_now
-from hub.core.database import MAX_ROWS_PER_TRANSACTION, uuid7
+from hub.core.database import uuid7
+from hub.core.errors import HubError, NotFound, PluginFault, RuleBroken
 from hub.core.frozen import freeze
-from hub.core.kinds import RecordKind
-from hub.core.outbox import Link, Subscription, creates
-from hub.sync.arrivals import refs_in
-from hub.sync.connections import Opened, open_connection
-from hub.sync.connector import Change, Op, Ref, Sending, Status, Stream
+from hub.sync.claim import LEASE_S, beating
+from hub.sync.connections import Opened, get_connection, open_connection
 from hub.sync.cycle import streams_of
-from hub.sync.matching import decided_anew, linked_there
-from hub.sync.merge import merge
-from hub.sync.models import Plan, PlanItem, StreamCursor
-from hub.sync.prepare import Mapped, map_links, needs_of, remote_ids_of
-from hub.sync.runs import Item
+from hub.sync.models import Plan, PlanItem, PlanState
+from hub.sync.plan_incoming import incoming
+from hub.sync.plan_outgoing import BLOCK, FETCHED_AT_ONCE, outgoing
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
-T = TypeVar("T")
+log = structlog.get_logger("hub.sync")
+
 LIFE = timedelta(hours=24)
-BLOCK = 150
-NEW = "new:"
+KEPT = timedelta(days=30)
+"""How long after it expired a plan that nobody applied is kept."""
 APPLICABLE = ("create", "update", "adopt", "delete", "conflict")
 """What applying a plan can do; the rest is for a person, or waits."""
-_ACTIONS = {
-    Status.CREATED: "create",
-    Status.UPDATED: "update",
-    Status.DELETED: "delete",
-    Status.CONFLICT: "conflict",
-    Status.REJECTED: "refuse",
-}
+_PAGE = 200
+_FORGOTTEN_AT_ONCE = 1000
+_DIGESTED = (
+    *("direction", "kind", "action", "label", "record_id", "part", "remote_id"),
+    *("revision", "remote_version", "differences", "body"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The items of a plan in their order, read in pages each time they are gone through."""
+
+    hub: Hub
+    plan_id: UUID
+    clauses: tuple[ColumnElement[bool], ...] = ()
+
+    def __iter__(self) -> Iterator[PlanItem]:
+        query = select(PlanItem).where(PlanItem.plan_id == self.plan_id, *self.clauses).order_by(PlanItem.id)
+        page: Sequence[PlanItem] = ()
+        while not page or len(page) == _PAGE:
+            further = query.where(PlanItem.id > page[-1].id) if page else query
+            with self.hub.read() as session:
+                page = session.scalars(further.limit(_PAGE)).all()
+            yield from page
+            if not page:
+                return
+
+
+def load_plan(hub: Hub, plan_id: UUID) -> tuple[Plan, Items]:
+    """A plan with its items. Raises NotFound."""
+    with hub.read() as session:
+        return get_plan(session, plan_id), Items(hub, plan_id)
+
+
+def get_plan(session: Session, plan_id: UUID) -> Plan:
+    """Raises NotFound."""
+    plan = session.get(Plan, plan_id)
+    if plan is None:
+        raise NotFound(f"There is no plan with id {plan_id}. Make one with `hub sync NAME --dry-run`.")
+    return plan
 
 
 def make_plan(
@@ -62,361 +95,219 @@ def make_plan(
     actor: str = "system",
 ) -> UUID:
     """Work out what a run would do now, and keep it for a day. Returns its id. Raises NotFound, ConnectorError."""
+    plan_id = ask_for_plan(hub, connection_id, kinds=kinds, direction=direction, actor=actor).id
+    work_out(hub, plan_id)
+    return plan_id
+
+
+def ask_for_plan(
+    hub: Hub,
+    connection_id: UUID,
+    *,
+    kinds: Sequence[str] | None = None,
+    direction: str | None = None,
+    queued: bool = False,
+    actor: str = "system",
+) -> Plan:
+    """A plan that is still to be worked out; queued: by the workers. Raises NotFound."""
     opened = open_connection(hub, connection_id)
-    pulls, pushes = streams_of(opened, kinds, direction)
-    items = [*_incoming(hub, opened, pulls), *_outgoing(hub, opened, [opened.stream(kind) for kind in pushes])]
-    plan = Plan(
-        id=uuid7(),
-        connection_id=connection_id,
-        kinds=[kind for kind in opened.subscriptions if kind in (*pulls, *pushes)],
-        digest=digest_of(items),
-        counts=_counts(items),
-        totals=_totals(items),
-        calls=_calls(opened, items),
-        expires_at=clock.now() + LIFE,
-        applied_at=None,
-        actor=actor,
-    )
-    hub.transact(lambda session: session.add(plan), actor=actor)
-    for block in blocks(items, MAX_ROWS_PER_TRANSACTION):
+    wanted = {*chain(*streams_of(opened, kinds, direction))}
 
-        def work(session: Session, block: Sequence[PlanItem] = block) -> None:
-            for item in block:
-                item.plan_id = plan.id
-                session.add(item)
+    def work(session: Session) -> Plan:
+        connection = get_connection(session, connection_id)
+        plan = Plan(
+            id=uuid7(),
+            connection_id=connection_id,
+            kinds=[kind for kind in opened.subscriptions if kind in wanted],
+            direction=direction or "",
+            account_id=connection.account_id,
+            environment=connection.environment,
+            wish={"make": True} if queued else None,
+            expires_at=clock.now() + LIFE,
+            actor=actor,
+        )
+        session.add(plan)
+        return plan
 
-        hub.transact(work, actor=actor)
-    return plan.id
+    return hub.transact(work, actor=actor)
 
 
-def digest_of(items: Iterable[PlanItem]) -> str:
+def work_out(hub: Hub, plan_id: UUID) -> None:
+    """Make a plan that was asked for. Raises what kept it from being made; the plan says it too."""
+    with at_work(hub, plan_id), _failing_well(hub, plan_id):
+        plan, _ = load_plan(hub, plan_id)
+        opened = open_connection(hub, plan.connection_id)
+        _forget(hub, PlanItem.plan_id == plan_id)  # what was left by a process that ended
+        pulls, pushes = streams_of(opened, plan.kinds, plan.direction or None)
+        for block in chain(incoming(hub, opened, pulls, plan_id), outgoing(hub, opened, pushes, plan_id)):
+            _keep(hub, plan_id, block)
+        _complete(hub, opened, plan_id)
+    _forget_old(hub, plan.connection_id)
+
+
+@contextmanager
+def at_work(hub: Hub, plan_id: UUID) -> Iterator[None]:
+    """Be the only one that makes or applies a plan. Raises RuleBroken while another does."""
+    this = update(Plan).where(Plan.id == plan_id).execution_options(synchronize_session=False)
+    leased = this.values(lease_until=database_now(plus_s=LEASE_S))
+
+    def stay(session: Session) -> None:
+        session.execute(leased)
+
+    free = or_(Plan.lease_until.is_(None), Plan.lease_until <= database_now())
+    if not hub.transact(lambda session: getattr(session.execute(leased.where(free)), "rowcount", 0)):
+        raise RuleBroken("Somebody is at work on this plan at this moment. Look at it again soon.", code="plan-at-work")
+    try:
+        with beating(hub, stay, LEASE_S):
+            yield
+    finally:
+        hub.transact(lambda session: session.execute(this.values(lease_until=None)) and None)
+
+
+def work_on_plan(hub: Hub, plan_id: UUID) -> None:
+    """What was asked of the workers: make the plan, or apply it. What goes wrong is said by the plan."""
+    from hub.sync.apply import carry_out
+
+    with hub.read() as session:
+        plan = session.get(Plan, plan_id)
+    if plan is None or plan.wish is None:
+        return
+    try:
+        (work_out if plan.state == PlanState.MAKING else carry_out)(hub, plan_id)
+    except HubError as failure:
+        log.info("a plan could not be worked on", plan=str(plan_id), reason=str(failure))
+
+
+def unfinished_plans(session: Session) -> Sequence[UUID]:
+    """The plans that the workers have to make or apply, and nobody is at work on."""
+    free = or_(Plan.lease_until.is_(None), Plan.lease_until <= database_now())
+    return session.scalars(select(Plan.id).where(Plan.wish.is_not(None), free).order_by(Plan.id).limit(_PAGE)).all()
+
+
+def blocks(items: Iterable[PlanItem], size: int) -> Iterator[list[PlanItem]]:
+    """The items in their order, so many at a time."""
+    rest = iter(items)
+    while block := list(islice(rest, size)):
+        yield block
+
+
+def digest_of(items: Items) -> str:
     """A hash over what the items of a plan would do, in their order."""
-    names = "direction kind action label record_id part remote_id revision remote_version differences body".split()
-    told = [[freeze(getattr(item, name)) for name in names] for item in items]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for item in items:
+        told = [freeze(getattr(item, name)) for name in _DIGESTED]
+        digest.update(json.dumps(told, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
-def blocks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+@contextmanager
+def _failing_well(hub: Hub, plan_id: UUID) -> Iterator[None]:
+    """Write what goes wrong on the plan. A fault of the connector itself is told as one."""
+    try:
+        yield
+    except (HubError, SQLAlchemyError) as failure:
+        reason = str(failure) if isinstance(failure, HubError) else "The database failed; the details are in the log."
+        _fail(hub, plan_id, reason)
+        raise
+    except Exception as failure:
+        log.error("connector failed", plan=str(plan_id), error=repr(failure), exc_info=failure)
+        reason = f"The connector failed with {type(failure).__name__}; the details are in the log."
+        _fail(hub, plan_id, reason)
+        raise PluginFault(reason) from failure
 
 
-# Coming in ------------------------------------------------------------------------------------------------------------
+def _fail(hub: Hub, plan_id: UUID, reason: str) -> None:
+    failed = update(Plan).where(Plan.id == plan_id).values(state=PlanState.FAILED, reason=reason, wish=None)
+    hub.transact(lambda session: session.execute(failed) and None)
 
 
-class _RolledBack(Exception):
-    """Ends a transaction whose work only was to be seen."""
+# Keeping it -----------------------------------------------------------------------------------------------------------
 
 
-def _rehearsed(hub: Hub, work: Callable[[Session], T], origin: UUID) -> T:
-    """What the work would return, with nothing of it kept."""
-    seen: list[T] = []
+def _keep(hub: Hub, plan_id: UUID, block: Sequence[PlanItem]) -> None:
+    """Some more items. A record over there that was shown once before in other words is now as it was shown last."""
 
-    def rehearse(session: Session) -> None:
-        seen[:] = [work(session)]
-        raise _RolledBack
+    def work(session: Session) -> None:
+        shown = {(item.kind, item.remote_id) for item in block if item.direction == "pull"}
+        for kind in {kind for kind, _ in shown}:
+            remote_ids = [remote_id for of, remote_id in shown if of == kind]
+            earlier = (PlanItem.plan_id == plan_id, PlanItem.direction == "pull", PlanItem.kind == kind)
+            session.execute(delete(PlanItem).where(*earlier, PlanItem.remote_id.in_(remote_ids)))
+        for item in block:
+            item.plan_id = plan_id
+            session.add(item)
 
-    with suppress(_RolledBack):
-        hub.transact(rehearse, origin=origin)
-    return seen[0]
-
-
-def _incoming(hub: Hub, opened: Opened, kinds: Sequence[str]) -> Iterator[PlanItem]:
-    """What would be taken in, parents first. All pages are read first: no call is made within a transaction."""
-    with hub.read() as session:
-        asked_at = session.execute(select(database_now())).scalar_one()
-    new: set[tuple[str, str]] = set()
-    for kind in kinds:
-        stream = opened.stream(kind)
-        changes: dict[str, Change] = {}
-        for page in opened.breaker.pages(opened.connector.pull(kind, _cursor(hub, opened.id, kind))):
-            changes |= {change.remote_id: change for change in page.changes}
-            for row in page.refused:
-                yield _in(stream, "refuse", row.label, row.remote_id, reason=row.reason, field=row.field)
-        for block in blocks(list(changes.values()), MAX_ROWS_PER_TRANSACTION):
-
-            def work(session: Session, stream: Stream = stream, block: Sequence[Change] = block) -> list[Item]:
-                return merge(session, opened, stream, block, asked_at=asked_at)
-
-            merged = _rehearsed(hub, work, opened.id)
-            revisions = _revisions(hub, hub.kinds[kind], [item.record_id for item in merged])
-            for item in merged:
-                if (planned := _planned(stream, item, changes[str(item.remote_id)], new, revisions)) is not None:
-                    yield planned
+    if block:
+        hub.transact(work)
 
 
-def _planned(
-    stream: Stream, item: Item, change: Change, new: set[tuple[str, str]], revisions: dict[UUID, int]
-) -> PlanItem | None:
-    """One change as the plan has it; None if it is known already."""
-    action = _ACTIONS.get(item.status, "wait")
-    reason = item.reason
-    needs = [list(ref) for ref in sorted(refs_in(change) & new)]
-    if item.status == Status.UNCHANGED:
-        if not item.reason.startswith("Adopted"):
-            return None
-        action = "adopt"
-    elif item.status == Status.DEFERRED and needs:
-        action, reason = "create", "After the records that it refers to."
-    elif item.status == Status.DEFERRED and "hub match" in item.reason:
-        action = "ask"
-    differences = item.differences or {}
-    if action == "create":
-        new.add((stream.kind, change.remote_id))
-        shown = {name: freeze(_plain(value)) for name, value in change.values.items()}
-        differences = {name: {"hub": None, "remote": value} for name, value in shown.items() if value not in (None, "")}
-    revision = None if action == "create" or item.record_id is None else revisions.get(item.record_id)
-    return _in(
-        stream,
-        action,
-        item.label,
-        change.remote_id,
-        record_id=None if action == "create" else item.record_id,
-        revision=revision,
-        remote_version=change.version or None,
-        differences=differences,
-        needs=needs,
-        reason=reason,
-        field=item.field,
-    )
+def _complete(hub: Hub, opened: Opened, plan_id: UUID) -> None:
+    digest = digest_of(Items(hub, plan_id))
+
+    def work(session: Session) -> None:
+        counts = _counts(session, plan_id)
+        plan = get_plan(session, plan_id)
+        plan.counts, plan.totals, plan.calls = counts, _totals(session, plan_id), _calls(opened, counts)
+        plan.digest, plan.state, plan.reason, plan.wish = digest, PlanState.READY, "", None
+        plan.expires_at = clock.now() + LIFE
+
+    hub.transact(work)
 
 
-def _in(stream: Stream, action: str, label: str, remote_id: str, **values: Any) -> PlanItem:
-    base: dict[str, Any] = {"differences": {}, "needs": [], "part": "", "status": "planned"}
-    return PlanItem(
-        id=uuid7(), direction="pull", kind=stream.kind, action=action, label=label, remote_id=remote_id, **base | values
-    )
-
-
-def _plain(value: Any) -> Any:
-    """A value with references as the ids they have over there."""
-    if hasattr(value, "remote_id"):
-        return value.remote_id
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _cursor(hub: Hub, connection_id: UUID, kind: str) -> dict[str, Any] | None:
-    with hub.read() as session:
-        return session.scalar(
-            select(StreamCursor.cursor).where(StreamCursor.connection_id == connection_id, StreamCursor.kind == kind)
-        )
-
-
-def _revisions(hub: Hub, kind: RecordKind, ids: Iterable[UUID | None]) -> dict[UUID, int]:
-    with hub.read() as session:
-        rows = session.execute(select(kind.model.id, kind.model.revision).where(kind.model.id.in_({*ids} - {None})))
-        return {row[0]: row[1] for row in rows}
-
-
-# Going out ------------------------------------------------------------------------------------------------------------
-
-
-def _outgoing(hub: Hub, opened: Opened, streams: Sequence[Stream]) -> Iterator[PlanItem]:
-    """What would be sent, parents first."""
-    wanted = _wanted(hub, opened, streams)
-    planned: dict[Ref, str] = {}
-    for stream in streams:
-        for block in blocks(list(wanted[stream.kind].values()), BLOCK):
-            with hub.read() as session:
-                mapped = map_links(session, opened, stream, block, planned)
-                decided = decided_anew(session, opened.id, stream.kind, block)
-                documents = _documents(session, hub.kinds[stream.kind], block)
-            found = _looked_for(hub, opened, stream, mapped, decided)
-            for item in mapped:
-                if item.record is None or (item.is_unchanged and not item.missing and not item.failure):
-                    continue
-                planned_item = _out(stream, item, planned, found.get(item.link.id))
-                ref = Ref(stream.kind, item.record.id, item.link.part)
-                if planned_item.action == "create":
-                    planned[ref] = placeholder(ref)
-                elif planned_item.action == "adopt":
-                    planned[ref] = str(planned_item.remote_id)
-                if document := documents.get(item.record.id):
-                    planned_item.amount, planned_item.currency = document.total, document.currency
-                    planned_item.document_on = document.dated_on
-                yield planned_item
-
-
-def _wanted(hub: Hub, opened: Opened, streams: Sequence[Stream]) -> dict[str, dict[tuple[UUID, str], Link]]:
-    """The links that are owed, or would be, by kind: with those of the records that they need, which come first."""
-    wanted: dict[str, dict[tuple[UUID, str], Link]] = {}
-    with hub.read() as session:
-        for stream in streams:
-            owed = [*_owed(session, opened.id, stream.kind), *_not_owed_yet(session, hub, opened, stream.kind)]
-            wanted[stream.kind] = {(link.record_id, link.part): link for link in owed if link.record_id is not None}
-        for stream in reversed(streams):
-            kind = hub.kinds[stream.kind]
-            for block in blocks(list(wanted[stream.kind].values()), BLOCK):
-                found = kind.load(session, [link.record_id for link in block if link.record_id])
-                needs, _ = needs_of(opened, stream, block, {record.id: record for record in found})
-                refs = {ref for each in needs.values() for ref in each if ref.kind in wanted}
-                known = remote_ids_of(session, opened.id, list(refs))
-                for ref in sorted(refs - set(known), key=str):
-                    if (ref.id, ref.part) not in wanted[ref.kind]:
-                        wanted[ref.kind][ref.id, ref.part] = _link_of(session, opened.id, ref)
-    return wanted
-
-
-def _owed(session: Session, connection_id: UUID, kind: str) -> Sequence[Link]:
-    """What is owed and can be sent; what a match holds back is looked for anew."""
-    return session.scalars(
-        select(Link)
-        .where(Link.connection_id == connection_id, Link.kind == kind, Link.wanted > Link.done)
-        .where(Link.parked.is_(None), Link.ignored.is_(None), Link.attempt_id.is_(None))
-        .order_by(Link.id)
-    ).all()
-
-
-def _not_owed_yet(session: Session, hub: Hub, opened: Opened, kind_name: str) -> list[Link]:
-    """Links, which nobody keeps, for what the owed scan would find."""
-    kind, subscription = hub.kinds[kind_name], opened.subscriptions[kind_name]
-    ids = session.scalars(
-        select(kind.model.id)
-        .where(*creates(kind, subscription), ~_has_link(kind, subscription))
-        .order_by(kind.model.id)
-    )
-    return [_new_link(opened.id, kind_name, record_id) for record_id in ids]
-
-
-def _has_link(kind: RecordKind, subscription: Subscription) -> Any:
-    return exists().where(
-        Link.connection_id == subscription.connection_id, Link.kind == kind.name, Link.record_id == kind.model.id
-    )
-
-
-def _link_of(session: Session, connection_id: UUID, ref: Ref) -> Link:
-    found = session.scalar(
-        select(Link).where(
-            Link.connection_id == connection_id,
-            Link.kind == ref.kind,
-            Link.record_id == ref.id,
-            Link.part == ref.part,
-        )
-    )
-    return found or _new_link(connection_id, ref.kind, ref.id, ref.part)
-
-
-def _new_link(connection_id: UUID, kind: str, record_id: UUID, part: str = "") -> Link:
-    return Link(id=uuid7(), connection_id=connection_id, kind=kind, record_id=record_id, part=part, label="")
-
-
-def _documents(session: Session, kind: RecordKind, links: Sequence[Link]) -> dict[UUID, Any]:
-    if kind.documents is None:
-        return {}
-    ids = [link.record_id for link in links if link.record_id is not None]
-    return {document.record_id: document for document in kind.documents(session, ids, None, None)}
-
-
-def _looked_for(
-    hub: Hub, opened: Opened, stream: Stream, mapped: Sequence[Mapped], decided: set[tuple[UUID | None, str]]
-) -> dict[UUID, list[Any]]:
-    """By link, what is over there that may be the record, where the engine would look before it creates."""
-    asked = [
-        item
-        for item in mapped
-        if stream.find_first
-        and item.body
-        and item.op == Op.CREATE
-        and (item.link.record_id, item.link.part) not in decided
-    ]
-    if not asked:
-        return {}
-    sendings = [Sending(str(n), "", Op.CREATE, item.body, item.label) for n, item in enumerate(asked)]
-    with opened.breaker.call():
-        found = list(opened.connector.find(stream.kind, sendings))
-    with hub.read() as session:
-        taken = linked_there(session, opened.id, stream.kind, [item.remote_id for item in found])
-    by_link: dict[UUID, list[Any]] = defaultdict(list)
-    for other in found:
-        if other.remote_id not in taken:
-            by_link[asked[int(other.ref)].link.id].append(other)
-    return by_link
-
-
-def _out(stream: Stream, item: Mapped, planned: dict[Ref, str], found: list[Any] | None) -> PlanItem:
-    """One record as the plan has it."""
-    link, record = item.link, item.record
-    values: dict[str, Any] = {
-        "direction": "push",
-        "kind": stream.kind,
-        "label": item.label,
-        "record_id": link.record_id,
-        "part": link.part or "",
-        "remote_id": link.remote_id,
-        "revision": getattr(record, "revision", None),
-        "remote_version": link.remote_version,
-        "needs": [],
-        "status": "planned",
-    }
-    ours = [other for other in found or () if other.ours]
-    if item.failure is not None:
-        values |= {"action": "refuse", "reason": str(item.failure), "field": getattr(item.failure, "field", "") or ""}
-    elif item.missing is not None:
-        values |= {"action": "wait", "reason": f"It needs {item.missing.kind} that are not there yet."}
-    elif len(ours) == 1:
-        values |= {"action": "adopt", "remote_id": ours[0].remote_id, "reason": f"It is there: {ours[0].label}."}
-    elif found:
-        names = ", ".join(f"“{other.label}”" for other in found[:3])
-        values |= {"action": "ask", "reason": f"Over there is {names}: a person says whether it is the same."}
-    else:
-        values |= {"action": "create" if item.op == Op.CREATE else "update", "body": item.body}
-        before = link.sent or {}
-        values["differences"] = {name: {"remote": before.get(name), "hub": value} for name, value in item.body.items()}
-        values["needs"] = [[ref.kind, str(ref.id)] for ref in item.refs if ref in planned]
-    return PlanItem(id=uuid7(), **{"differences": {}, "body": None} | values)
-
-
-def placeholder(ref: Ref) -> str:
-    """What stands in a body for the id over there of a record that the plan creates itself."""
-    return f"{NEW}{ref.kind}:{ref.id}:{ref.part}"
-
-
-def ref_of(text: str) -> Ref:
-    """The record that a placeholder stands for."""
-    kind, record_id, part = text.removeprefix(NEW).split(":", 2)
-    return Ref(kind, UUID(record_id), part)
-
-
-def new_in(value: Any) -> set[str]:
-    """Every text within a value that stands for a record the plan creates."""
-    if isinstance(value, str):
-        return {value} if value.startswith(NEW) else set()
-    if isinstance(value, dict):
-        value = list(value.values())
-    return set().union(*map(new_in, value)) if isinstance(value, (list, tuple)) else set()
-
-
-# What it comes to -----------------------------------------------------------------------------------------------------
-
-
-def _counts(items: Sequence[PlanItem]) -> dict[str, Any]:
-    counted = Counter((item.direction, item.kind, item.action) for item in items)
+def _counts(session: Session, plan_id: UUID) -> dict[str, Any]:
+    columns = (PlanItem.direction, PlanItem.kind, PlanItem.action)
     counts: dict[str, Any] = {}
-    for (direction, kind, action), number in sorted(counted.items()):
+    rows = session.execute(select(*columns, func.count()).where(PlanItem.plan_id == plan_id).group_by(*columns))
+    for direction, kind, action, number in sorted((row[0], row[1], row[2], row[3]) for row in rows):
         counts.setdefault(direction, {}).setdefault(kind, {})[action] = number
     return counts
 
 
-def _totals(items: Sequence[PlanItem]) -> dict[str, str]:
+def _totals(session: Session, plan_id: UUID) -> dict[str, str]:
     """The documents that would go out, by currency."""
-    totals: dict[str, Decimal] = defaultdict(Decimal)
-    for item in items:
-        if item.amount is not None and item.currency and item.action in ("create", "update"):
-            totals[item.currency] += item.amount
-    return {currency: str(total) for currency, total in sorted(totals.items())}
+    rows = session.execute(
+        select(PlanItem.currency, func.sum(PlanItem.amount))
+        .where(PlanItem.plan_id == plan_id, PlanItem.direction == "push", PlanItem.action.in_(("create", "update")))
+        .where(PlanItem.amount.is_not(None))
+        .group_by(PlanItem.currency)
+    )
+    totals = {str(row[0]): str(row[1]) for row in rows}
+    return dict(sorted(totals.items()))
 
 
-def _calls(opened: Opened, items: Sequence[PlanItem]) -> int:
-    """About how many calls applying it takes: full batches, and a look where the engine looks first."""
+def _calls(opened: Opened, counts: dict[str, Any]) -> int:
+    """About how many calls applying it takes: full batches, the looks before creates and updates, and the reads."""
     calls = 0
-    for kind in {item.kind for item in items}:
+    for kind, actions in counts.get("push", {}).items():
         stream = opened.stream(kind)
-        mine = [item for item in items if item.kind == kind]
-        sent = sum(item.direction == "push" and item.action in ("create", "update") for item in mine)
-        looks = sum(item.direction == "push" and item.action in ("create", "adopt") for item in mine)
-        read = sum(item.direction == "pull" and item.action in APPLICABLE for item in mine)
-        calls += -(-sent // stream.batch_size) + -(-read // BLOCK)
-        calls += -(-looks // BLOCK) if stream.find_first else 0
+        created, updated, adopted = (actions.get(name, 0) for name in ("create", "update", "adopt"))
+        calls += -(-(created + updated) // min(stream.batch_size, BLOCK))
+        calls += -(-(created + adopted) // BLOCK) if stream.find_first else 0
+        calls += -(-updated // FETCHED_AT_ONCE) if stream.pulls else 0
+    for actions in counts.get("pull", {}).values():
+        calls += -(-sum(number for action, number in actions.items() if action in APPLICABLE) // FETCHED_AT_ONCE)
     return calls
+
+
+# Forgetting it --------------------------------------------------------------------------------------------------------
+
+
+def _forget_old(hub: Hub, connection_id: UUID) -> None:
+    """Plans that expired long ago and that nobody applied."""
+    old = (Plan.connection_id == connection_id, Plan.applied_at.is_(None), Plan.expires_at < clock.now() - KEPT)
+    with hub.read() as session:
+        ids = session.scalars(select(Plan.id).where(*old)).all()
+    for plan_id in ids:
+        _forget(hub, PlanItem.plan_id == plan_id)
+        hub.transact(partial(_delete, plan_id))
+
+
+def _delete(plan_id: UUID, session: Session) -> None:
+    session.execute(delete(Plan).where(Plan.id == plan_id))
+
+
+def _forget(hub: Hub, which: ColumnElement[bool]) -> None:
+    some = select(PlanItem.id).where(which).limit(_FORGOTTEN_AT_ONCE).scalar_subquery()
+    statement = delete(PlanItem).where(PlanItem.id.in_(some)).execution_options(synchronize_session=False)
+    while hub.transact(lambda session: getattr(session.execute(statement), "rowcount", 0)):
+        pass

@@ -72,7 +72,7 @@ def _each(hub: Hub, opened: Opened, run: RunLog, kinds: Sequence[str], until: fl
         if time.monotonic() > until:
             run.cut_short = True
             return
-        with _said(hub, opened, run):
+        with said(hub, opened, run):
             work(hub, opened, opened.stream(kind), run)
 
 
@@ -206,7 +206,7 @@ def _keep_refused(
 
 
 @contextmanager
-def _said(hub: Hub, opened: Opened, run: RunLog) -> Iterator[None]:
+def said(hub: Hub, opened: Opened, run: RunLog) -> Iterator[None]:
     """Say in the run what stopped a stream, and whether the connection is to blame."""
     try:
         yield

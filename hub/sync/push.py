@@ -55,17 +55,17 @@ def push_block(
     stream: Stream,
     links: Sequence[Link],
     run: RunLog,
-    only: Callable[[Sequence[Prepared]], Sequence[Prepared]] = lambda prepared: prepared,
+    only: Callable[[Sequence[Prepared]], list[Prepared]] = list,
 ) -> None:
     """One claimed block: what has no answer yet is resolved, the rest is prepared, stored and sent in batches.
 
-    only: what of it may be sent, as it was prepared; it settles the rest itself.
+    only: what of it may be sent, asked before and after looking for it over there; it settles the rest itself.
     """
     open_links = [link for link in links if link.attempt_id is not None]
     if open_links:
         resolve(hub, opened, stream, open_links, run)
     prepared = prepare(hub, opened, stream, [link for link in links if link.attempt_id is None], run)
-    prepared = settle_before_create(hub, opened, stream, only(prepared), run)
+    prepared = only(settle_before_create(hub, opened, stream, only(prepared), run))
     for start in range(0, len(prepared), stream.batch_size):
         stored = store(hub, opened, stream, prepared[start : start + stream.batch_size], run)
         if stored is not None and not deliver(hub, opened, stream, stored, run):

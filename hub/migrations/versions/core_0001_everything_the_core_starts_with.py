@@ -110,6 +110,8 @@ def upgrade() -> None:
         sa.Column("left_alone_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_failure", sa.Text(), server_default="", nullable=False),
         sa.Column("unsigned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("guard_updates", sa.Integer(), server_default="30", nullable=False),
+        sa.Column("guard_deletes", sa.Integer(), server_default="2", nullable=False),
         sa.Column("tokens", sa.Text(), nullable=True),
         sa.Column("token_version", sa.Integer(), nullable=False),
         sa.Column("token_lease_until", sa.DateTime(timezone=True), nullable=True),
@@ -335,17 +337,25 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("connection_id", sa.Uuid(), nullable=False),
         sa.Column("kinds", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("direction", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=True),
+        sa.Column("environment", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("counts", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("totals", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("wish", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("actor", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan")),
     )
-    op.create_index(op.f("ix_plan_connection_id"), "plan", ["connection_id"], unique=False)
+    op.create_index("ix_plan_connection_id_id", "plan", ["connection_id", "id"], unique=False)
     op.create_table(
         "plugin",
         sa.Column("name", sa.String(), nullable=False),
@@ -554,10 +564,13 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(), nullable=True),
         sa.Column("document_on", sa.Date(), nullable=True),
         sa.Column("status", sa.String(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_plan_item_plan_id_plan")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan_item")),
     )
     op.create_index("ix_plan_item_plan_id_id", "plan_item", ["plan_id", "id"], unique=False)
+    op.create_index("ix_plan_item_plan_id_record_id", "plan_item", ["plan_id", "record_id"], unique=False)
+    op.create_index("ix_plan_item_plan_id_remote_id", "plan_item", ["plan_id", "remote_id"], unique=False)
     op.create_table(
         "project",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -874,6 +887,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_project_name"), table_name="project")
     op.drop_index(op.f("ix_project_client_id"), table_name="project")
     op.drop_table("project")
+    op.drop_index("ix_plan_item_plan_id_remote_id", table_name="plan_item")
+    op.drop_index("ix_plan_item_plan_id_record_id", table_name="plan_item")
     op.drop_index("ix_plan_item_plan_id_id", table_name="plan_item")
     op.drop_table("plan_item")
     op.drop_index(op.f("ix_payment_client_id"), table_name="payment")
@@ -894,7 +909,7 @@ def downgrade() -> None:
     op.drop_index("ix_run_connection_id_started_at", table_name="run")
     op.drop_table("run")
     op.drop_table("plugin")
-    op.drop_index(op.f("ix_plan_connection_id"), table_name="plan")
+    op.drop_index("ix_plan_connection_id_id", table_name="plan")
     op.drop_table("plan")
     op.drop_index(op.f("ix_person_name"), table_name="person")
     op.drop_table("person")

@@ -22,6 +22,7 @@ NOUNS: Final = (
     "payments",
     "connections",
     "runs",
+    "plans",
     "links",
     "plugins",
     "users",

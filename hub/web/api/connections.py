@@ -25,11 +25,12 @@ from hub.sync.connections import (
     set_state,
 )
 from hub.sync.cycle import run_connection
+from hub.sync.guards import set_guards
 from hub.sync.models import Connection, ConnectionState
-from hub.web.api.fields import choice, text
+from hub.web.api.fields import choice, text, whole
 from hub.web.api.rest import ApiBlueprint, Values, answer, answer_after, answer_page, filtered, row
 from hub.web.api.runs import RunOutput, run_view
-from hub.web.current import current_hub, current_user
+from hub.web.current import current_hub, current_user, transact
 
 blueprint = ApiBlueprint(
     "connections", "Accounts of other systems that the hub is connected with.", prefix="/connections"
@@ -40,9 +41,13 @@ LONGEST_RUN_S: Final = 20
 
 
 class ConnectionChange(Schema):
-    """What can be changed. settings: those that are named; a secret that is not sent stays."""
+    """What can be changed. settings: those that are named; a secret that is not sent stays. guard_updates,
+    guard_deletes: how many percent of a stream's linked records one plan may change without being asked twice.
+    """
 
-    settings = fields.Dict(keys=fields.String(), required=True)
+    settings = fields.Dict(keys=fields.String())
+    guard_updates = whole(0, 100)
+    guard_deletes = whole(0, 100)
 
 
 class ConnectionInput(Schema):
@@ -98,6 +103,8 @@ class ConnectionOutput(Schema):
     last_failure = fields.String(required=True)
     left_alone_since = fields.AwareDateTime(required=True, allow_none=True)
     tried_again_at = fields.AwareDateTime(required=True, allow_none=True)
+    guard_updates = fields.Integer(required=True)
+    guard_deletes = fields.Integer(required=True)
     created_at = fields.AwareDateTime(required=True)
 
 
@@ -153,11 +160,15 @@ def get_a_connection(connection_id: UUID) -> Response:
     "/<uuid:connection_id>", permission="connections.write", body=ConnectionChange, output=ConnectionOutput
 )
 def change_connection(connection_id: UUID, body: Values) -> Response:
-    """Change the settings that are given."""
+    """Change the settings and guards that are given."""
+
+    def guards(session: Session) -> None:
+        set_guards(session, connection_id, updates=body.get("guard_updates"), deletes=body.get("guard_deletes"))
 
     def work() -> Connection:
         with _pointing_into_settings():
             change_settings(current_hub(), connection_id, body.get("settings", {}), actor=current_user().actor)
+        transact(guards)
         return _present(connection_id)
 
     return answer_after(work, of=row(Connection, connection_id), view=_view)
@@ -268,6 +279,8 @@ _COLUMNS: Final = (
     "last_failure",
     "left_alone_since",
     "tried_again_at",
+    "guard_updates",
+    "guard_deletes",
     "created_at",
 )
 
