@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,14 +13,14 @@ from hub.cli.lazy import PARTLY_FAILED
 from hub.cli.output import amount_text, json_option, plural, print_json
 from hub.cli.session import ACTOR, pass_hub
 from hub.core.money import money_text
-from hub.sync.apply import apply_plan, load_plan
+from hub.sync.apply import apply_plan
 from hub.sync.connections import get_connection
-from hub.sync.connector import Ref
-from hub.sync.models import Plan, PlanItem
-from hub.sync.plan_outgoing import new_in, placeholder
+from hub.sync.models import Plan, PlanItem, PlanState
+from hub.sync.plan import blocks, load_plan
+from hub.sync.plan_text import field_changes, new_labels
 
 _WAYS = {"push": "to", "pull": "from"}
-_EMPTY: tuple[Any, ...] = (None, "", [], {})
+_SHOWN_AT_ONCE = 200
 
 
 @click.group()
@@ -68,12 +66,13 @@ def show_plan(hub: Hub, plan_id: UUID, *, as_json: bool) -> None:
     if as_json:
         print_json(plan_values(found, items, name))
         return
-    new = {placeholder(Ref(item.kind, item.record_id, item.part)): item.label for item in items if item.record_id}
-    for item in items:
-        click.echo(_line(item, name))
-        for field, both in item.differences.items():
-            if not field.startswith("hub:") and (text := _change(item, both, new)):
-                click.echo(f"    {field}: {text}")
+    for block in blocks(items, _SHOWN_AT_ONCE):
+        with hub.read() as session:
+            new = new_labels(session, plan_id, block)
+        for item in block:
+            click.echo(_line(item, name))
+            for field, before, after in field_changes(item, new):
+                click.echo(f"    {field}: {_change(item, before, after)}")
     click.echo(_sentence(found, name))
 
 
@@ -83,6 +82,8 @@ def plan_values(found: Plan, items: Any, connection: str) -> dict[str, Any]:
     return {
         "id": found.id,
         "connection": connection,
+        "state": found.state,
+        "reason": found.reason,
         "digest": found.digest,
         "counts": found.counts,
         "totals": {currency: money_text(Decimal(total), currency) for currency, total in found.totals.items()},
@@ -91,7 +92,7 @@ def plan_values(found: Plan, items: Any, connection: str) -> dict[str, Any]:
         "applied_at": found.applied_at,
         "items": [
             {name: getattr(item, name) for name in names.split()}
-            | {"amount": item.amount, "currency": item.currency, "document_on": item.document_on}
+            | {"amount": item.amount, "currency": item.currency, "document_on": item.document_on, "note": item.note}
             for item in items
         ],
     }
@@ -105,25 +106,18 @@ def _line(item: PlanItem, connection: str) -> str:
     return f"{item.action} {item.kind} {way} {connection}: {item.label or item.remote_id}{amount}{reason}{status}"
 
 
-def _change(item: PlanItem, both: Any, new: Mapping[str, str]) -> str:
-    """How one field changes; nothing for one that is empty and stays so."""
-    if "rule" in both:
-        return f"here {_value(both['hub'], new)}, there {_value(both['remote'], new)}: {both['winner']} wins"
-    before, after = ("remote", "hub") if item.direction == "push" else ("hub", "remote")
-    if both[before] in _EMPTY:
-        return "" if both[after] in _EMPTY else _value(both[after], new)
-    return f"{_value(both[before], new)} -> {_value(both[after], new)}"
-
-
-def _value(value: Any, new: Mapping[str, str]) -> str:
-    """A value for people: a record that the plan creates itself by its name."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    for stands_for in new_in(value):
-        text = text.replace(stands_for, f"(new) {new.get(stands_for, '')}")
-    return text or "nothing"
+def _change(item: PlanItem, before: str, after: str) -> str:
+    """How one field changes."""
+    if item.action == "conflict":
+        return f"here {before or 'nothing'}, there {after or 'nothing'}"
+    return f"{before} -> {after or 'nothing'}" if before else after
 
 
 def _sentence(found: Plan, connection: str) -> str:
+    if found.state == PlanState.FAILED:
+        return f"The plan could not be made: {found.reason}"
+    if not found.digest:
+        return "The plan is not complete. If nobody is at work on it any more, make a new one."
     ways = [
         f"{_WAYS[direction].capitalize()} {connection}: "
         + ", ".join(

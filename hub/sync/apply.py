@@ -4,8 +4,8 @@ First what is wanted is written down: the chosen items, and that the plan is to 
 whoever asked or by a worker, block by block, each item marked with what became of it; a crash anywhere in between is
 made good by carrying it out once more. What has changed on either side since the plan was made is left out as stale.
 
-What goes out, is in the plan and was not chosen is held, until another plan with it is applied; when the connection goes
-live by the plan, so is all else that was owed until then.
+What would go out by the plan and was not chosen is held, until another plan with it is applied. When the connection
+goes live by the plan, so is all else that was owed until then.
 """
 
 from __future__ import annotations
@@ -80,11 +80,10 @@ def apply_plan(
     go_live: let a connection that only reads, or rests, write from now on. beyond_guards: also more updates or deletes
     than the guards allow. Raises NotFound, RuleBroken.
     """
-    choose(hub, plan_id, only=only, go_live=go_live, beyond_guards=beyond_guards, actor=actor)
-    applied = carry_out(hub, plan_id)
-    if applied is None:
-        raise RuleBroken("A worker has applied this plan just now. Look at it again.", code="plan-applied")
-    return applied
+    load_plan(hub, plan_id)
+    with at_work(hub, plan_id):
+        _choose(hub, plan_id, only, go_live=go_live, beyond_guards=beyond_guards, actor=actor)
+        return _carry_out(hub, load_plan(hub, plan_id)[0])
 
 
 # Wanting it -----------------------------------------------------------------------------------------------------------
@@ -99,7 +98,16 @@ def choose(
     beyond_guards: bool = False,
     actor: str = "system",
 ) -> None:
-    """Write down that a plan is to be applied, and what of it; as `apply_plan`. Nothing is done yet."""
+    """Write down that a plan is to be applied by the workers, and what of it; as `apply_plan`. Nothing is done yet."""
+    with hub.read() as session:
+        get_plan(session, plan_id)
+        at_work_now = select(Plan.id).where(Plan.id == plan_id, Plan.lease_until > database_now())
+        if session.scalar(at_work_now) is not None:
+            raise RuleBroken("Somebody is at work on this plan at this moment.", code="plan-at-work")
+    _choose(hub, plan_id, only, go_live=go_live, beyond_guards=beyond_guards, actor=actor)
+
+
+def _choose(hub: Hub, plan_id: UUID, only: Sequence[str], *, go_live: bool, beyond_guards: bool, actor: str) -> None:
     plan, items = load_plan(hub, plan_id)
     _refuse_incomplete(plan, items)
 
@@ -110,7 +118,8 @@ def choose(
         directions = set(session.scalars(_chosen(plan_id, PlanItem.direction).distinct()))
         connection = get_connection(session, plan.connection_id)
         _refuse_unready(plan, connection, writes="push" in directions, go_live=go_live)
-        if not beyond_guards and (found := excesses(session, connection.id, plan_id, status=CHOSEN)):
+        is_chosen = (PlanItem.plan_id == plan_id, PlanItem.status == CHOSEN)
+        if not beyond_guards and (found := excesses(session, connection.id, *is_chosen)):
             raise RuleBroken(_guarded(found), code="plan-guarded")
         plan.state, plan.reason = PlanState.APPLYING, ""
         plan.wish = {"go_live": go_live, "actor": actor}
@@ -140,9 +149,7 @@ def _refuse_incomplete(plan: Plan, items: Items) -> None:
 def _refuse_unusable(session: Session, plan: Plan) -> None:
     if plan.expires_at <= clock.now():
         raise RuleBroken("This plan has expired. Make a new one.", code="plan-expired")
-    if session.scalar(select(Plan.id).where(Plan.id == plan.id, Plan.lease_until > database_now())) is not None:
-        raise RuleBroken("This plan is being applied at this moment.", code="plan-at-work")
-    if session.scalar(select(PlanItem.id).where(*_open(plan.id)).limit(1)) is None:
+    if session.scalar(select(PlanItem.id).where(*can_be_applied(plan.id)).limit(1)) is None:
         raise RuleBroken("There is nothing left to apply in this plan.", code="plan-applied")
 
 
@@ -181,7 +188,7 @@ def _mark(session: Session, plan_id: UUID, only: Sequence[str]) -> None:
         every.where(PlanItem.plan_id == plan_id, PlanItem.status == CHOSEN).values(status="planned", note="")
     )
     if not only:
-        session.execute(every.where(*_open(plan_id)).values(status=CHOSEN, note=""))
+        session.execute(every.where(*can_be_applied(plan_id)).values(status=CHOSEN, note=""))
         return
     ahead = _named(session, plan_id, only)
     chosen: set[UUID] = set()
@@ -208,7 +215,7 @@ def _named(session: Session, plan_id: UUID, only: Sequence[str]) -> list[PlanIte
             PlanItem.id.in_(ids),
             PlanItem.record_id.in_(ids),
         )
-        for item in session.scalars(select(PlanItem).where(*_open(plan_id), has_name)):
+        for item in session.scalars(select(PlanItem).where(*can_be_applied(plan_id), has_name)):
             found[item.id] = item
             unknown -= {item.label, item.remote_id, str(item.id), str(item.record_id)}
     if unknown:
@@ -232,12 +239,12 @@ def _needed(session: Session, plan_id: UUID, needs: Sequence[tuple[str, str]]) -
             (PlanItem.direction == "push") & PlanItem.record_id.in_(ids),
             (PlanItem.direction == "pull") & PlanItem.remote_id.in_(names),
         )
-        for item in session.scalars(select(PlanItem).where(*_open(plan_id), is_one)):
+        for item in session.scalars(select(PlanItem).where(*can_be_applied(plan_id), is_one)):
             if (item.kind, str(item.record_id if item.direction == "push" else item.remote_id)) in needs:
                 yield item
 
 
-def _open(plan_id: UUID) -> tuple[Any, ...]:
+def can_be_applied(plan_id: UUID) -> tuple[Any, ...]:
     """What of a plan can be applied (again)."""
     return (PlanItem.plan_id == plan_id, PlanItem.status.in_(OPEN), PlanItem.action.in_(APPLICABLE))
 
@@ -272,26 +279,29 @@ def carry_out(hub: Hub, plan_id: UUID) -> Applied | None:
     """
     with at_work(hub, plan_id):
         plan, _ = load_plan(hub, plan_id)
-        if plan.wish is None or plan.state != PlanState.APPLYING:
-            return None
-        try:
-            opened = _live(hub, plan)
-        except HubError as failure:
-            _close(hub, plan, str(failure), None)
-            raise
-        run = RunLog(hub, opened, "both", "plan", plan.wish["actor"], plan.kinds)
-        run.open()
-        course = _Course(hub, opened, plan, run)
-        try:
-            with run.closing():
-                _take_in(course)
-                _send(course)
-            summary = run.finish()
-        except Exception:
-            _close(hub, plan, run.failure, run.id)
-            raise
-        course.outcomes["left"] = _close(hub, plan, "", run.id)
-        return Applied(summary, {name: number for name, number in course.outcomes.items() if number})
+        return None if plan.wish is None or plan.state != PlanState.APPLYING else _carry_out(hub, plan)
+
+
+def _carry_out(hub: Hub, plan: Plan) -> Applied:
+    assert plan.wish is not None
+    try:
+        opened = _live(hub, plan)
+    except HubError as failure:
+        _close(hub, plan, str(failure), None)
+        raise
+    run = RunLog(hub, opened, "both", "plan", plan.wish["actor"], plan.kinds)
+    run.open()
+    course = _Course(hub, opened, plan, run)
+    try:
+        with run.closing():
+            _take_in(course)
+            _send(course)
+        summary = run.finish()
+    except BaseException:  # who stopped it wants no worker to go on with it
+        _close(hub, plan, run.failure, run.id)
+        raise
+    course.outcomes["left"] = _close(hub, plan, "", run.id)
+    return Applied(summary, {name: number for name, number in course.outcomes.items() if number})
 
 
 def _close(hub: Hub, plan: Plan, reason: str, run_id: UUID | None) -> int:

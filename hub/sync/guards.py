@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from hub.core.errors import RuleBroken
@@ -39,16 +39,14 @@ class Excess:
         return f"{what}, more than the guard of {self.most:,}"
 
 
-def excesses(session: Session, connection_id: UUID, plan_id: UUID, *, status: str) -> list[Excess]:
-    """Where the items of a plan with this status go beyond the guards of the connection."""
+def excesses(session: Session, connection_id: UUID, *which: ColumnElement[bool]) -> list[Excess]:
+    """Where these items of a plan go beyond the guards of the connection."""
     connection = get_connection(session, connection_id)
     shares = {"update": connection.guard_updates, "delete": connection.guard_deletes}
     counted: dict[tuple[str, str, str], int] = {}
     columns = (PlanItem.direction, PlanItem.kind, PlanItem.action)
     rows = session.execute(
-        select(*columns, func.count())
-        .where(PlanItem.plan_id == plan_id, PlanItem.status == status, PlanItem.action.in_(_GUARDED))
-        .group_by(*columns)
+        select(*columns, func.count()).where(*which, PlanItem.action.in_(_GUARDED)).group_by(*columns)
     )
     for direction, kind, action, number in rows:
         key = (_GUARDED[action], kind, _WHERE[direction])

@@ -43,6 +43,8 @@ PAGES = {
     "matching": "/connections/<name>/matching",
     "runs": "/runs",
     "run": "/runs/<run_id>",
+    "plan": "/plans/<plan_id>",
+    "plans": "/connections/<name>/plans",
     "parked": "/parked",
     "plugins": "/plugins",
     "users": "/users",

@@ -6,21 +6,18 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-import redis
 from flask import Response
 from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hub.core.errors import AccessDenied
 from hub.core.money import money_text
-from hub.jobs.queue import enqueue_once
-from hub.sync.apply import choose
 from hub.sync.models import Plan, PlanItem, PlanState
-from hub.sync.plan import ask_for_plan, get_plan
+from hub.sync.plan import get_plan
 from hub.web.api.fields import choice, text
 from hub.web.api.rest import ApiBlueprint, Values, answer, answer_after, answer_page, filtered, row
-from hub.web.current import current_hub, current_user
+from hub.web.current import reading
+from hub.web.planning import have_applied, have_planned
 
 blueprint = ApiBlueprint("plans", "What a sync would do on both sides, to look at and to apply.", prefix="/plans")
 
@@ -127,12 +124,7 @@ def list_plans(query: Values) -> Response:
 def create_plan(body: Values) -> Response:
     """Have a plan worked out: look at it again until its state is ready. Nothing changes on either side."""
 
-    def work() -> Plan:
-        plan = ask_for_plan(current_hub(), **body, queued=True, actor=current_user().actor)
-        wake_for_plan(plan.id)
-        return plan
-
-    return answer_after(work, view=_view)
+    return answer_after(lambda: have_planned(**body), view=_view)
 
 
 @blueprint.get("/<uuid:plan_id>", permission="connections.read", output=PlanOutput)
@@ -163,28 +155,11 @@ def apply_a_plan(plan_id: UUID, body: Values) -> Response:
     """
 
     def work() -> Plan:
-        refuse_without_permission(go_live=body["go_live"], beyond_guards=body["beyond_guards"])
-        choose(current_hub(), plan_id, **body, actor=current_user().actor)
-        wake_for_plan(plan_id)
-        with current_hub().read() as session:
+        have_applied(plan_id, **body)
+        with reading() as session:
             return get_plan(session, plan_id)
 
     return answer_after(work, of=row(Plan, plan_id), view=_view)
-
-
-def refuse_without_permission(*, go_live: bool, beyond_guards: bool) -> None:
-    """Raises AccessDenied for who may sync, and asks for what only those who set connections up may decide."""
-    if (go_live or beyond_guards) and not current_user().may("connections.write"):
-        raise AccessDenied("To let a connection write, or to go beyond its guards, you must be allowed to set it up.")
-
-
-def wake_for_plan(plan_id: UUID) -> bool:
-    """Have a worker look at a plan now; False if that takes until the queue server is back."""
-    try:
-        enqueue_once(current_hub(), "plan", str(plan_id))
-    except redis.RedisError:
-        return False
-    return True
 
 
 def _view(session: Session, plan: Plan) -> Values:

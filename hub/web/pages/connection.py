@@ -234,6 +234,8 @@ def _actions(found: Connection) -> list[dict[str, Any]]:
             actions.append(_link("Enable writing", "enable_writing", name, "lock-open"))
         actions.append({**_link("Remove", "remove", name, "trash"), "style": "danger"})
     if user.may("connections.sync"):
+        planning = _post("See what a sync would do", "plan_connection", name, "list-check")
+        actions.append({**planning, "why": _without_plugin(found)})
         actions.append({**_post("Sync now", "sync_connection", name, "refresh"), "style": "primary", "why": resting})
     return actions
 

@@ -9,6 +9,84 @@ from typing import Any
 from hub.web.forms import form_fields
 from tests.web.samples.frame import CHECK, EMPTY_FILTERS, ID, NOW, button, frame, history
 
+_CHANGE = {"way": "push", "reason": "", "field": "", "amount": "", "open": True, "status": "", "note": "", "href": ""}
+PLAN: dict[str, Any] = {
+    "plan": {
+        "id": ID,
+        "state": "ready",
+        "busy": False,
+        "reason": "",
+        "calls": 6,
+        "created_at": NOW - timedelta(minutes=2),
+        "expires_at": NOW + timedelta(days=1),
+        "applied_at": None,
+        "run_href": "",
+    },
+    "connection": {"name": "books", "account": "Ashdown & Reed Ltd"},
+    "numbers": [
+        {"way": "pull", "stream": "Payments", "counts": [1, 0, 0, 0, 0], "left": 0},
+        {"way": "push", "stream": "Clients", "counts": [1, 1, 0, 0, 1], "left": 1},
+    ],
+    "totals": "1,920.00 GBP",
+    "outcomes": [("created", 1), ("stale", 1)],
+    "items": [
+        {
+            **_CHANGE,
+            "id": ID,
+            "label": "Harbour Foods",
+            "href": f"/clients/{ID}",
+            "stream": "Clients",
+            "action": "update",
+            "rows": [("DisplayName", "Harbour Foods", "Harbour Foods Ltd"), ("Phone", "020 7946 0000", "")],
+            "can_choose": True,
+        },
+        {
+            **_CHANGE,
+            "id": ID,
+            "label": "INV-00012 Harbour Foods",
+            "stream": "Invoices",
+            "action": "create",
+            "amount": "1,920.00 GBP",
+            "rows": [(f"Field {number}", "", "value") for number in range(8)],
+            "open": False,
+            "status": "created",
+            "can_choose": False,
+        },
+        {
+            **_CHANGE,
+            "id": ID,
+            "label": "Meridian",
+            "stream": "Clients",
+            "way": "pull",
+            "action": "conflict",
+            "reason": "Both sides changed name.",
+            "rows": [("name (remote wins)", "Meridian Trust", "Meridian Health Trust")],
+            "status": "changed_since",
+            "note": "It has changed since the plan was made.",
+            "can_choose": False,
+        },
+        {
+            **_CHANGE,
+            "id": ID,
+            "label": "Océane",
+            "stream": "Clients",
+            "action": "refuse",
+            "reason": "The name is too long.",
+            "field": "DisplayName",
+            "rows": [],
+            "can_choose": False,
+        },
+    ],
+    "filters": {"action": "", "stream": "", "status": ""},
+    "choices": {
+        "action": [("create", "Create"), ("update", "Update")],
+        "stream": [("clients", "Clients")],
+        "status": [("created", "Created")],
+    },
+    "apply_href": f"/plans/{ID}/apply",
+    "why": "",
+    "actions": [button("Look again", "refresh")],
+}
 RUNS = [
     {
         "id": ID,
@@ -527,6 +605,37 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         ),
     ),
     "runs_empty": ("pages/runs.html", frame(active="Sync runs", runs=[], connections=[], filters=EMPTY_FILTERS)),
+    "plan": ("pages/plan.html", frame(active="Connections", **PLAN)),
+    "plan_making": (
+        "pages/plan.html",
+        frame(
+            active="Connections",
+            **PLAN
+            | {
+                "plan": PLAN["plan"] | {"state": "making", "busy": True, "calls": 0},
+                "numbers": [],
+                "totals": "",
+                "outcomes": [],
+                "items": [],
+                "apply_href": "",
+                "why": "It is not ready.",
+            },
+        ),
+    ),
+    "plan_empty": (
+        "pages/plan.html",
+        frame(active="Connections", **PLAN | {"numbers": [], "totals": "", "outcomes": [], "items": []}),
+    ),
+    "plans": (
+        "pages/plans.html",
+        frame(
+            active="Connections",
+            connection="books",
+            plans=[{**PLAN["plan"], "href": f"/plans/{ID}", "text": "create 3, update 1"}],
+            actions=[button("Look again", "refresh")],
+        ),
+    ),
+    "plans_none": ("pages/plans.html", frame(active="Connections", connection="books", plans=[], actions=[])),
     "run": (
         "pages/run.html",
         frame(
