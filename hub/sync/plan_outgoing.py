@@ -17,7 +17,7 @@ from hub.core.outbox import Link, Subscription, creates
 from hub.sync.connections import Opened
 from hub.sync.connector import Op, Ref, Sending, Stream
 from hub.sync.matching import decided_anew, linked_there
-from hub.sync.models import PlanItem
+from hub.sync.models import Attempt, PlanItem
 from hub.sync.prepare import Mapped, map_links, needs_of, remote_ids_of
 
 if TYPE_CHECKING:
@@ -315,26 +315,28 @@ def _item(stream: Stream, item: Mapped, planned: Mapping[Ref, str], found: list[
 
 def _unanswered(course: _Course, stream: Stream) -> Iterator[list[PlanItem]]:
     """What was sent and has no answer yet: nothing newer of it leaves before that is known."""
-    query = select(Link).where(
-        Link.connection_id == course.opened.id, Link.kind == stream.kind, Link.attempt_id.is_not(None)
+    query = (
+        select(Link, Attempt.label)
+        .join(Attempt, Attempt.id == Link.attempt_id)
+        .where(Link.connection_id == course.opened.id, Link.kind == stream.kind)
     )
-    links: Sequence[Link] = ()
-    while not links or len(links) == BLOCK:
-        further = query.where(Link.id > links[-1].id) if links else query
+    rows: Sequence[Any] = ()
+    while not rows or len(rows) == BLOCK:
+        further = query.where(Link.id > rows[-1][0].id) if rows else query
         with course.hub.read() as session:
-            links = session.scalars(further.order_by(Link.id).limit(BLOCK)).all()
-        yield [_waiting(stream, link) for link in links]
-        if not links:
+            rows = session.execute(further.order_by(Link.id).limit(BLOCK)).all()
+        yield [_waiting(stream, link, label) for link, label in rows]
+        if not rows:
             return
 
 
-def _waiting(stream: Stream, link: Link) -> PlanItem:
+def _waiting(stream: Stream, link: Link, label: str) -> PlanItem:
     return PlanItem(
         id=uuid7(),
         direction="push",
         kind=stream.kind,
         action="wait",
-        label=link.label,
+        label=label,
         record_id=link.record_id,
         part=link.part,
         remote_id=link.remote_id,
