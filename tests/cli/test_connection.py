@@ -354,6 +354,16 @@ def test_a_plan_is_applied_whole_or_in_part_and_shown_with_what_became_of_it(boo
     assert "Nothing would change: books is in step." in books("sync", "books", "--dry-run").out
 
 
+def test_the_guards_of_a_connection_are_set_beside_its_settings(connected):
+    assert (
+        "Changed guard_deletes, guard_updates of books."
+        in connected("connection", "set", "books", "--guard-updates", "50", "--guard-deletes", "1").out
+    )
+    shown = connected("connection", "show", "books", "--json").json
+    assert (shown["guard_updates"], shown["guard_deletes"]) == (50, 1)
+    connected("connection", "set", "books", "--guard-updates", "101", code=2)
+
+
 def test_a_plan_cannot_start_from_the_beginning(connected):
     assert "use --dry-run without --full" in connected("sync", "books", "--dry-run", "--full", code=2).err
 

@@ -12,7 +12,8 @@ from hub.jobs.scheduler import sweep
 from hub.services.queue_server import ensure_queue_server, stop_queue_server
 from hub.sync.cycle import ask_for_run
 from hub.sync.merge import leave_hint
-from hub.sync.models import Connection, Run
+from hub.sync.models import Connection, PlanState, Run
+from hub.sync.plan import ask_for_plan, load_plan
 
 
 def forget_marks(hub):
@@ -167,3 +168,15 @@ def test_a_stream_that_is_switched_off_keeps_no_worker_busy(hub, books, remote, 
     sweep(hub)
 
     assert len(queue(hub)) == 0
+
+
+def test_a_plan_whose_job_was_lost_is_made_after_the_next_sweep(hub, books, remote, invoice_for, work_off):
+    invoice_for()
+    plan = ask_for_plan(hub, books, queued=True)
+    hub.redis.flushall()
+
+    sweep(hub)
+    assert [job.func_name for job in queue(hub).jobs if job.args == [str(plan.id)]] == ["hub.jobs.slices.plan"]
+    work_off(hub)
+
+    assert load_plan(hub, plan.id)[0].state == PlanState.READY

@@ -86,7 +86,7 @@ def plan(plan_id: UUID) -> ResponseReturnValue:
     may = current_user().may("connections.sync")
     return render(
         "pages/plan.html",
-        plan=_shown(found, connection.name),
+        plan={**_shown(found, connection.name), "in_part": found.applied_at is not None and is_open},
         connection={"name": connection.name, "account": connection.account_name or connection.name},
         numbers=_numbers(found),
         totals=_totals(found),

@@ -21,6 +21,7 @@ PLAN: dict[str, Any] = {
         "expires_at": NOW + timedelta(days=1),
         "applied_at": None,
         "run_href": "",
+        "in_part": False,
     },
     "connection": {"name": "books", "account": "Ashdown & Reed Ltd"},
     "numbers": [
