@@ -192,7 +192,8 @@ class Outcome:
 
     ref: the sending's. remote_id and remote_version: as the answer names them. reason, field, remedy: why it was
     rejected, which of our fields is wrong, and what to do. until: when a deferred one may go again. findings: what
-    was accepted but is not as it was sent (a total that differs).
+    was accepted but is not as it was sent (a total that differs). stops: not the record but the connection is at fault,
+    so that any other one would fare the same: it is held, with this reason, until a person has mended it.
     """
 
     ref: str
@@ -204,6 +205,7 @@ class Outcome:
     remedy: str = ""
     until: datetime | None = None
     findings: tuple[Finding, ...] = ()
+    stops: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from hub.core import clock
 from hub.core.clock import database_now
 from hub.core.database import circumstances
-from hub.core.errors import ConnectorError, NotFound, RuleBroken
+from hub.core.errors import ConfigurationFailure, ConnectorError, NotFound, RuleBroken
 from hub.core.kinds import Candidate
 from hub.core.outbox import Link
 from hub.sync.claim import heartbeat, release, write
@@ -157,6 +157,8 @@ def settle_before_create(
             log.error("connector failed", connection=opened.name, error=repr(failure), exc_info=failure)
             reason = f"The connector failed with {type(failure).__name__}; the details are in the log."
         _put_off(hub, [item.link for item in asked], run, reason)
+        if isinstance(failure, ConfigurationFailure):
+            raise  # it would fare the same every time: a person is needed
         run.resumes_at = getattr(failure, "resets_at", None) or pause(0)
         return [item for item in prepared if item not in asked]
     by_item = {id(item): [f for f in found if f.ref == str(n)] for n, item in enumerate(asked)}

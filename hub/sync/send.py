@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -73,8 +73,14 @@ def deliver(hub: Hub, opened: Opened, stream: Stream, stored: Stored, run: RunLo
         outcomes, go_on = _without_answer(hub, opened, stored, failure, run, not_applied)
         _settle(hub, stored, outcomes, run)
         return go_on
-    _settle(hub, stored, outcomes, run)
-    return True
+    stopping = next((outcome for outcome in outcomes if outcome.stops), None)
+    if stopping is None:
+        _settle(hub, stored, outcomes, run)
+        return True
+    hold(hub, opened.id, stopping.reason)
+    run.failure = stopping.reason
+    _settle(hub, stored, [replace(each, status=not_applied) if each.stops else each for each in outcomes], run)
+    return False
 
 
 def _hold_on(hub: Hub, connection_id: UUID, stored: Stored) -> tuple[bool, list[Attempt]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hub.sdk import Outcome, Sending, Status, Values
+from hub.sdk import ConfigurationFailure, Outcome, Sending, Status, Values
 from plugins.crm_salesforce.client import Row, SalesforceClient
 from plugins.crm_salesforce.countries import country_code
 from plugins.crm_salesforce.facts import KEY_FIELD, Facts
 from plugins.crm_salesforce.mapping import domain, key_of
-from plugins.crm_salesforce.results import outcome_of
+from plugins.crm_salesforce.results import error_of, outcome_of, rights, stopped
 from plugins.crm_salesforce.statements import any_of, escaped, in_pieces, select
 
 
@@ -136,16 +136,24 @@ def _create(
     if not firsts:
         return {}, {}
     rows = [{"attributes": {"type": "Account"}, **each.values} for each in firsts]
-    if facts.has("Account", KEY_FIELD) and all(each.key for each in firsts):
-        keyed = [{**row, KEY_FIELD: each.key} for row, each in zip(rows, firsts, strict=True)]
-        results = client.upsert_rows("Account", KEY_FIELD, keyed)
-    else:
-        results = client.create_rows(rows)
+    keyed = facts.has("Account", KEY_FIELD) and all(each.key for each in firsts)
+    try:
+        if keyed:
+            rows = [{**row, KEY_FIELD: each.key} for row, each in zip(rows, firsts, strict=True)]
+            results = client.upsert_rows("Account", KEY_FIELD, rows)
+        else:
+            results = client.create_rows(rows)
+    except ConfigurationFailure as failure:  # deals of accounts that are there already go on
+        return {}, {each.ref: stopped(each.ref, str(failure)) for each in missing}
     of = {each.customer: result for each, result in zip(firsts, results, strict=True)}
-    ids = {each.ref: of[each.customer]["id"] for each in missing if of[each.customer].get("success")}
+    ids = {customer: str(result["id"]) for customer, result in of.items() if result.get("success")}
+    taken = [each for each in firsts if keyed and error_of(of[each.customer])[0] == "DUPLICATE_VALUE"]
+    there = {row[KEY_FIELD]: row["Id"] for row in _candidates(client, facts, taken) if row.get(KEY_FIELD)}
+    ids |= {each.customer: there[each.key] for each in taken if each.key in there}
+    may_create = rights(client, "Account", "createable")
     refused = {
-        each.ref: outcome_of(each.ref, of[each.customer], created=True, what="the account")
+        each.ref: outcome_of(each.ref, of[each.customer], created=True, what="the account", may_at_all=may_create)
         for each in missing
-        if each.ref not in ids
+        if each.customer not in ids
     }
-    return ids, refused
+    return {each.ref: ids[each.customer] for each in missing if each.customer in ids}, refused

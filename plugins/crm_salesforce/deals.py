@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from hub.sdk import Found, Outcome, PermanentFailure, Sending, Status
+from hub.sdk import ConfigurationFailure, Found, Outcome, PermanentFailure, Sending, Status
 from plugins.crm_salesforce.accounts import resolve_accounts
 from plugins.crm_salesforce.client import Row, SalesforceClient
 from plugins.crm_salesforce.facts import KEY_FIELD, Facts
 from plugins.crm_salesforce.mapping import key_of
-from plugins.crm_salesforce.results import outcome_of, rejected
+from plugins.crm_salesforce.results import error_of, outcome_of, rejected, rights, stopped
 from plugins.crm_salesforce.statements import escaped, in_pieces, select
 
 _CREATE_ONLY = ("Account", "StageName")
@@ -92,11 +92,26 @@ def _create(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending])
         values = {name: value for name, value in sending.body.items() if name != "Account"}
         return _row({**values, "AccountId": accounts.ids[sending.ref]})
 
-    if facts.has("Opportunity", KEY_FIELD):
-        outcomes = _send(ready, row_of, lambda rows: client.upsert_rows("Opportunity", KEY_FIELD, rows))
-    else:
-        outcomes = _send(ready, row_of, client.create_rows)
-    return [*there, *accounts.outcomes.values(), *outcomes]
+    may_create = rights(client, "Opportunity", "createable")
+
+    def read(results: Sequence[Row], sent: Sequence[Sending]) -> list[Outcome]:
+        """What another call of ours created in the same moment is looked up: the vendor says only that it is there."""
+        pairs = list(zip(sent, results, strict=True))
+        taken = [sending for sending, result in pairs if error_of(result)[0] == "DUPLICATE_VALUE"]
+        there = _existing(client, facts, taken) if taken else {}
+        return [
+            Outcome(sending.ref, Status.CREATED, remote_id=there[sending.ref])
+            if sending.ref in there
+            else outcome_of(sending.ref, result, created=True, may_at_all=may_create)
+            for sending, result in pairs
+        ]
+
+    def create(rows: Sequence[Row]) -> list[Row]:
+        if facts.has("Opportunity", KEY_FIELD):
+            return client.upsert_rows("Opportunity", KEY_FIELD, rows)
+        return client.create_rows(rows)
+
+    return [*there, *accounts.outcomes.values(), *_send(ready, row_of, create, read)]
 
 
 def _existing(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> dict[str, str]:
@@ -118,9 +133,17 @@ def _update(client: SalesforceClient, sendings: Sequence[Sending]) -> list[Outco
         values = {name: value for name, value in sending.body.items() if name not in _CREATE_ONLY}
         return _row({**values, "id": sending.remote_id})
 
+    may_update = rights(client, "Opportunity", "updateable")
+
+    def read(results: Sequence[Row], sent: Sequence[Sending]) -> list[Outcome]:
+        return [
+            outcome_of(sending.ref, result, created=False, may_at_all=may_update)
+            for sending, result in zip(sent, results, strict=True)
+        ]
+
     changed = [sending for sending in sendings if set(sending.body) - set(_CREATE_ONLY)]
     same = [Outcome(s.ref, Status.UNCHANGED, remote_id=s.remote_id) for s in sendings if s not in changed]
-    return [*same, *_send(changed, row_of, client.update_rows)]
+    return [*same, *_send(changed, row_of, client.update_rows, read)]
 
 
 def _row(values: Row) -> Row:
@@ -131,7 +154,10 @@ def _row(values: Row) -> Row:
 
 
 def _send(
-    sendings: Sequence[Sending], row_of: Callable[[Sending], Row], call: Callable[[Sequence[Row]], list[Row]]
+    sendings: Sequence[Sending],
+    row_of: Callable[[Sending], Row],
+    call: Callable[[Sequence[Row]], list[Row]],
+    read: Callable[[Sequence[Row], Sequence[Sending]], list[Outcome]],
 ) -> list[Outcome]:
     """One call; when one record makes the vendor refuse all of them, halves, so that it stops only itself."""
     if not sendings:
@@ -142,8 +168,8 @@ def _send(
         if len(sendings) == 1:
             return [rejected(sendings[0].ref, failure)]
         middle = len(sendings) // 2
-        return [*_send(sendings[:middle], row_of, call), *_send(sendings[middle:], row_of, call)]
-    return [
-        outcome_of(sending.ref, result, created=sending.remote_id is None)
-        for sending, result in zip(sendings, results, strict=True)
-    ]
+        halves = (sendings[:middle], sendings[middle:])
+        return [outcome for half in halves for outcome in _send(half, row_of, call, read)]
+    except ConfigurationFailure as failure:  # what was sent before it stays known
+        return [stopped(sending.ref, str(failure)) for sending in sendings]
+    return read(results, sendings)

@@ -25,14 +25,21 @@ QUOTA_PAUSE = timedelta(hours=1)
 """The allocation is a rolling 24 hours without a time of reset: look again after so long."""
 LOCK_PAUSE_S = 5.0
 
-_UNSURE = ("SERVER_UNAVAILABLE", "UNKNOWN_EXCEPTION")
-_NOT_FOR_US = (
+UNSURE = ("SERVER_UNAVAILABLE", "UNKNOWN_EXCEPTION")
+"""Whether a write was carried out is not known."""
+NOT_FOR_US = (
     "INSUFFICIENT_ACCESS_OR_READONLY",
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
     "INSUFFICIENT_ACCESS",
 )
-_NOT_THERE = ("INVALID_FIELD", "INVALID_TYPE", "NOT_FOUND", "INVALID_QUERY_FILTER_OPERATOR", "MALFORMED_QUERY")
+NO_SUCH_FIELD = ("INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE", "INVALID_TYPE")
+"""A field or an object is not there, or not for us: it befalls every record alike."""
+_NOT_THERE = (*NO_SUCH_FIELD, "NOT_FOUND", "INVALID_QUERY_FILTER_OPERATOR", "MALFORMED_QUERY")
 _SWITCHED_OFF = ("API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED")
+
+
+class FieldsChanged(ConfigurationFailure):
+    """An object or a field is not there, or not for us: the org is not as the last check found it."""
 
 
 def errors_of(response: Response) -> list[dict[str, Any]]:
@@ -57,7 +64,7 @@ def failure_of(response: Response, *, write: bool) -> ConnectorError:
     """The failure that an answer of 300 and above stands for. write: whether the call changes something."""
     errors = errors_of(response)
     code, text = code_of(response), _text(errors, response)
-    if code in _UNSURE:
+    if code in UNSURE:
         if write:
             return OutcomeUnknown(f"Salesforce answered “{text}”; it may have saved the record all the same.")
         return TemporaryFailure(f"Salesforce is not available: {text}.")
@@ -68,6 +75,9 @@ def failure_of(response: Response, *, write: bool) -> ConnectorError:
     generic = failure_for(response, write=write)
     if generic is not None:
         return generic
+    if response.status_code == 420:  # no route to the org at this moment
+        unreached = f"Salesforce did not reach the org: {text}"
+        return OutcomeUnknown(f"{unreached}; it may have.") if write else TemporaryFailure(f"{unreached}.")
     if response.status_code == 410:
         return ConfigurationFailure(
             f"Salesforce has retired this API version: {text}. Set api_version to a newer one.", field="api_version"
@@ -78,11 +88,15 @@ def failure_of(response: Response, *, write: bool) -> ConnectorError:
         )
     if code in _SWITCHED_OFF:
         return ConfigurationFailure(f"The API is switched off in this org: {text}. Its edition must include it.")
-    if not write and code in _NOT_FOR_US:
-        return ConfigurationFailure(f"The integration user may not read this: {text}. Give it read access.")
-    if not write and (code in _NOT_THERE or response.status_code == 404):
-        return ConfigurationFailure(
-            f"Salesforce does not know what was asked for: {text}. Test the connection again: fields or rights changed."
+    if code in NOT_FOR_US:
+        what, right = ("do this", "that right") if write else ("read this", "read access")
+        return FieldsChanged(
+            f"The integration user may not {what}: {text}. Give it {right}, then test the connection again."
+        )
+    if code in _NOT_THERE or (response.status_code == 404 and code != "ENTITY_IS_DELETED"):
+        asked = "was sent" if write else "was asked for"
+        return FieldsChanged(
+            f"Salesforce does not know what {asked}: {text}. Test the connection again: fields or rights changed."
         )
     return PermanentFailure(f"Salesforce refuses this: {text}.", field=_field(errors))
 

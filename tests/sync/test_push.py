@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,10 +11,11 @@ from sqlalchemy import select, update
 
 from hub.core import clock
 from hub.core.clients.service import change_client
-from hub.core.errors import PermanentFailure, RuleBroken
+from hub.core.errors import ConfigurationFailure, PermanentFailure, RuleBroken
 from hub.core.outbox import Link
+from hub.sync.connector import Outcome, Status
 from hub.sync.cycle import run_connection
-from hub.sync.models import Attempt, Batch, RunItem
+from hub.sync.models import Attempt, Batch, Connection, RunItem
 from hub.sync.repairs import ignore_link, parked_links, retry_all
 from tests.sync.fake_remote import Fake
 
@@ -345,3 +347,40 @@ def test_what_became_of_a_call_is_not_asked_before_it_has_certainly_ended(hub, i
     run_connection(hub, books, direction="push")
 
     assert "find clients" not in remote.calls
+
+
+def test_a_fault_of_the_connection_that_one_record_met_holds_it_and_what_was_accepted_counts(
+    hub, invoice_for, books, remote, monkeypatch
+):
+    invoice_for("Acme Ltd"), invoice_for("Beta Ltd")
+    push = Fake.push
+    reason = "The user may not create clients in Leeds."
+
+    def only_acme(connector, batch):
+        may_not = {item.ref for item in batch.sendings if item.body.get("name") == "Beta Ltd"}
+        done = push(connector, replace(batch, sendings=tuple(s for s in batch.sendings if s.ref not in may_not)))
+        return [*done, *(Outcome(ref, Status.DEFERRED, reason=reason, stops=True) for ref in may_not)]
+
+    monkeypatch.setattr(Fake, "push", only_acme)
+    run = run_connection(hub, books)
+
+    assert (run.status, run.headline) == ("failed", reason)
+    with hub.read() as session:
+        connection = session.get(Connection, books)
+        assert (connection.state, connection.reason) == ("needs_attention", reason)
+        assert parked_links(session) == []
+    assert {link.label: link.remote_id for link in links(hub, "clients")} == {"Acme Ltd": "c1", "Beta Ltd": None}
+    assert remote.created("invoices") == 0  # nothing more was sent
+
+
+def test_a_look_that_the_settings_forbid_holds_the_connection(hub, invoice_for, books, remote, monkeypatch):
+    def forbidden(connector, stream, sendings):
+        raise ConfigurationFailure("The user may not look.")
+
+    invoice_for("Acme Ltd")
+    monkeypatch.setattr(Fake, "find", forbidden)
+    run_connection(hub, books)
+    with hub.read() as session:
+        connection = session.get(Connection, books)
+    assert (connection.state, connection.reason) == ("needs_attention", "The user may not look.")
+    assert links(hub, "clients")[0].lease_until is None

@@ -193,7 +193,8 @@ def _one(org: Org, row: Row, save: Save) -> Result:
     except ApiError as error:
         if error.whole_call:
             raise
-        org.roll_back(mark)
+        if not error.saved:
+            org.roll_back(mark)
         return error.row_result(row.get("id") or row.get("Id"))
 
 

@@ -23,7 +23,8 @@ _STATUS = {
 class ApiError(Answer):
     """Ends a call with `[{"message", "errorCode", "fields"?}]`, or becomes the `errors` of one row.
 
-    whole_call: refuses all rows of a collection, not only its own (an unknown field, an ill-typed value).
+    whole_call: refuses all rows of a collection, not only its own (an unknown field, an ill-typed value). saved: the
+    row was saved all the same.
     """
 
     def __init__(
@@ -34,10 +35,11 @@ class ApiError(Answer):
         fields: Sequence[str] = (),
         status: int | None = None,
         whole_call: bool = False,
+        saved: bool = False,
         details: dict[str, Any] | None = None,
     ) -> None:
         self.code, self.message, self.fields = code, message, list(fields)
-        self.whole_call = whole_call
+        self.whole_call, self.saved = whole_call, saved
         self.details = details or {}
         body: dict[str, Any] = {"message": message, "errorCode": code, **self.details}
         if self.fields:

@@ -27,7 +27,7 @@ _VERSION = re.compile(r"/services/data/v(\d+)\.0(?:/|$)")
 
 
 class SalesforceFrame(Sandbox):
-    """State: rows, tokens, refresh tokens, query locators, the day's calls, locks and the duplicate rule.
+    """State: rows, tokens, refresh tokens, query locators, the day's calls, locks, refusals and the duplicate rule.
 
     options: client_id, client_secret, username, certificate (of the assertion's key: PEM, or a file of it),
     refresh_token, rotate_refresh_tokens, my_domain, run_as, hub_id_field, currencies (given: multi-currency, the first
@@ -46,6 +46,7 @@ class SalesforceFrame(Sandbox):
             "locators": {},
             "usage": {"since": self.now().isoformat(), "calls": 0},
             "locked": {},
+            "refusals": [],
             "duplicate_rule": "off",
         }
         named = {name: self.options[name] for name in ("seed", "country", "organization") if name in self.options}
@@ -205,6 +206,7 @@ class SalesforceFrame(Sandbox):
             now=now or self.now(),
             user_id=API_USER if actor == "api" else SALES_USER,
             record=record,
+            by_api=actor == "api",
             allow_duplicates=allow_duplicates,
         )
 

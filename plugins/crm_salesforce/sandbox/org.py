@@ -20,8 +20,8 @@ Record = Callable[[str, str, str, str], None]
 class Org:
     """One transaction over the rows in `state["rows"]`: {object: {18 id: row}}.
 
-    user_id: who saves. allow_duplicates: the alert of the duplicate rule is passed. Effects are recorded by
-    `commit`; `roll_back` undoes everything since the Org was made.
+    user_id: who saves; by_api: through the API. allow_duplicates: the alert of the duplicate rule is passed. Effects
+    are recorded by `commit`; `roll_back` undoes everything since the Org was made.
     """
 
     def __init__(
@@ -32,9 +32,10 @@ class Org:
         now: datetime,
         user_id: str,
         record: Record,
+        by_api: bool = False,
         allow_duplicates: bool = False,
     ) -> None:
-        self.schema, self.user_id = schema, user_id
+        self.schema, self.user_id, self.by_api = schema, user_id, by_api
         self._state, self._now, self._record = state, now, record
         self._allow_duplicates = allow_duplicates
         self._undo: list[tuple[str, str, Row | None]] = []
@@ -290,13 +291,29 @@ class Org:
             row["Probability"] = stage.get("DefaultProbability", Decimal(0))
 
     def _save(self, sobject: SObject, row: Row, operation: str, key: str) -> str:
+        refusal = self._refusal(sobject.name)
+        if refusal is not None and not refusal["saved"]:
+            raise _refused(refusal)
         stamp = instant_text(self._now)
         row = {**row, "SystemModstamp": stamp, "LastModifiedDate": stamp, "LastModifiedById": self.user_id}
         rows = self.rows(sobject.name)
         self._undo.append((sobject.name, row["Id"], rows.get(row["Id"])))
         rows[row["Id"]] = row
         self._effects.append((operation, sobject.name, row["Id"], key))
+        if refusal is not None and refusal["saved"]:
+            raise _refused(refusal, saved=True)
         return str(row["Id"])
+
+    def _refusal(self, name: str) -> dict[str, Any] | None:
+        """What the vendor's user said of the next rows of this object, once for each of them."""
+        found: list[dict[str, Any]] = [each for each in self._state["refusals"] if each["object"] == name]
+        if not self.by_api or not found:
+            return None
+        refusal = found[0]
+        refusal["times"] -= 1
+        if refusal["times"] <= 0:
+            self._state["refusals"].remove(refusal)
+        return refusal
 
     def _children(self, account_id: str) -> list[tuple[str, Row]]:
         return [
@@ -309,6 +326,11 @@ class Org:
     def _next_id(self, sobject: SObject) -> str:
         self._state["last_number"] += 1
         return new_id(sobject.prefix, self._state["last_number"])
+
+
+def _refused(refusal: dict[str, Any], *, saved: bool = False) -> ApiError:
+    code = refusal["code"]
+    return ApiError(code, f"the org says {code}", fields=refusal["fields"], saved=saved)
 
 
 def _alike(name: str) -> str:

@@ -117,6 +117,21 @@ class VendorUser(SalesforceFrame):
         return {"id": id, "times": times}
 
     @action
+    def refuse_rows(
+        self,
+        object: str,
+        code: str,
+        fields: list[str] | None = None,
+        times: int = 1,
+        saved: bool = False,
+    ) -> dict[str, Any]:
+        """The next `times` rows of an object that the API saves are refused; saved: after they were saved."""
+        refusal = {"object": object, "code": code, "fields": fields or [], "times": times, "saved": saved}
+        self.state["refusals"].append(refusal)
+        self.changed()
+        return refusal
+
+    @action
     def end_sessions(self) -> dict[str, Any]:
         """End every session: the next call gets INVALID_SESSION_ID."""
         count = len(self.state["tokens"])
