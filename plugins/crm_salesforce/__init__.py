@@ -29,6 +29,11 @@ SANDBOX_OPTIONS = (
     "session_s",
     "page_size",
     "duplicate_rule",
+    "missing",
+    "closed",
+    "save_s",
+    "bad_field_refuses",
+    "trims_text",
 )
 
 

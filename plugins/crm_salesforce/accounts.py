@@ -128,6 +128,16 @@ def _ambiguous(wanted: Wanted, matches: Sequence[Row]) -> Outcome:
     )
 
 
+def _not_there(wanted: Wanted, reason: str) -> Outcome:
+    return Outcome(
+        wanted.ref,
+        Status.REJECTED,
+        reason=f"Salesforce has no account “{wanted.values['Name']}”, and {reason}.",
+        field="customer_name",
+        remedy="Create the account in Salesforce, or give the integration user that right and test the connection.",
+    )
+
+
 def _create(
     client: SalesforceClient, facts: Facts, missing: Sequence[Wanted]
 ) -> tuple[dict[str, str], dict[str, Outcome]]:
@@ -135,6 +145,8 @@ def _create(
     firsts = list({each.customer: each for each in reversed(missing)}.values())
     if not firsts:
         return {}, {}
+    if facts.no_new_accounts:
+        return {}, {each.ref: _not_there(each, facts.no_new_accounts) for each in missing}
     rows = [{"attributes": {"type": "Account"}, **each.values} for each in firsts]
     keyed = facts.has("Account", KEY_FIELD) and all(each.key for each in firsts)
     try:

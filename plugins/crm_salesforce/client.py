@@ -14,7 +14,7 @@ from typing import Any
 from requests import Response
 
 from hub.sdk import ConnectionContext, OutcomeUnknown, TemporaryFailure, Values
-from plugins.crm_salesforce.failures import failure_of, is_expired_session, quota_spent
+from plugins.crm_salesforce.failures import NOT_FOR_US, code_of, failure_of, is_expired_session, quota_spent
 from plugins.crm_salesforce.sign_in import sign_in
 
 LIMIT = "calls"
@@ -75,7 +75,7 @@ class SalesforceClient:
     def describe(self, name: str) -> Row | None:
         """An object's fields as we may see them, or None where we may not. Reference: “sObject Describe”."""
         response = self._send("GET", self._path(f"/sobjects/{name}/describe"))
-        if response.status_code == 404:
+        if response.status_code == 404 or code_of(response) in (*NOT_FOR_US, "INVALID_TYPE"):
             return None
         return self._object(self._checked(response, write=False))
 

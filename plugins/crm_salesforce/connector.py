@@ -134,6 +134,7 @@ class Salesforce(Connector):
             conditions=tuple(self._own_conditions(stream) if by_id else self._conditions(stream)),
             change=partial(mapping.change_of, stream, facts=self._facts),
             lookback=timedelta(seconds=lookback_s),
+            unreadable=self._facts.unreadable.get(name, ""),
         )
 
     def _own_conditions(self, stream: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from hub.sdk import ConfigurationFailure, Found, Outcome, PermanentFailure, Sending, Status
@@ -16,17 +17,35 @@ from plugins.crm_salesforce.statements import escaped, in_pieces, select
 _CREATE_ONLY = ("Account", "StageName")
 """Sales owns these from the moment the opportunity is there."""
 _NEAR_SCORE = 80
+_LOOK_AGAIN = timedelta(minutes=15)
+"""A test of the connection may have found meanwhile that more is allowed."""
 
 
 def push_deals(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> list[Outcome]:
-    """Create or update opportunities; one outcome each."""
+    """Create or update opportunities; one outcome each. What the org is not open for waits until it is."""
     updates = [sending for sending in sendings if sending.remote_id]
     creates = [sending for sending in sendings if not sending.remote_id]
-    return [*_update(client, updates), *_create(client, facts, creates)]
+    closed = _waiting(updates, facts.no_changes) + _waiting(creates, facts.no_new_deals)
+    if facts.no_changes:
+        updates = []
+    if facts.no_new_deals:
+        creates = []
+    return [*closed, *_update(client, updates), *_create(client, facts, creates)]
+
+
+def _waiting(sendings: Sequence[Sending], reason: str) -> list[Outcome]:
+    """Not the connection's end: what can be read is still read."""
+    if not reason:
+        return []
+    text = f"Salesforce is not open for this: {reason}. Mend it there, then test the connection again."
+    until = datetime.now(UTC) + _LOOK_AGAIN
+    return [Outcome(sending.ref, Status.DEFERRED, reason=text, until=until) for sending in sendings]
 
 
 def find_deals(client: SalesforceClient, facts: Facts, sendings: Sequence[Sending]) -> list[Found]:
     """Opportunities that carry our key, and open ones of the same name and account that a person should look at."""
+    if facts.no_new_deals:
+        return []  # then nothing is created either
     found: list[Found] = []
     rows = _candidates(client, facts, sendings)
     for sending in sendings:

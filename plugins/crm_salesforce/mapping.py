@@ -25,6 +25,8 @@ LONGEST = {
 }
 """Characters the vendor takes; it refuses longer ones and never shortens."""
 LEAD_SOURCE = "Partner"
+LONGEST_KEY = len("deals:") + 36
+"""Characters of the longest key we write: a kind and a UUID."""
 _MOST_AMOUNT = Decimal(10) ** 16
 _KEY_LINE = "Hub reference: "
 _KEY = re.compile(r"([a-z_]+):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
@@ -154,8 +156,8 @@ def opportunity_from_deal(deal: Any, facts: Facts) -> Values:
     }
     if facts.has("Opportunity", KEY_FIELD):
         body[KEY_FIELD] = deal_key(deal.id)
-    optional = ("LeadSource", "Description", "Amount")
-    return {name: value for name, value in body.items() if name not in optional or facts.has("Opportunity", name)}
+    optional = ("LeadSource", "Description", "Amount", "CurrencyIsoCode")
+    return {name: value for name, value in body.items() if name not in optional or facts.takes("Opportunity", name)}
 
 
 def deal_key(deal_id: UUID) -> str:
@@ -183,18 +185,18 @@ def _account(deal: Any, facts: Facts) -> Values:
         "BillingPostalCode": _fitting("Account.BillingPostalCode", deal.customer_postcode, "customer_postcode"),
     }
     country = deal.customer_country
-    if facts.has(
-        "Account", "BillingCountryCode"
-    ):  # with country picklists on, names must match theirs; codes always do
+    if facts.takes("Account", "BillingCountryCode"):  # with country picklists on names must match theirs; codes do
         account["BillingCountryCode"] = country
     else:
         account["BillingCountry"] = country_name(country) if country else ""
-    return {name: value for name, value in account.items() if value and (name == "Name" or facts.has("Account", name))}
+    return {
+        name: value for name, value in account.items() if value and (name == "Name" or facts.takes("Account", name))
+    }
 
 
 def _money(deal: Any, facts: Facts) -> Values:
-    if deal.amount is None:
-        return {}
+    if deal.amount is None or (facts.currencies and not facts.takes("Opportunity", "CurrencyIsoCode")):
+        return {}  # an amount without its currency would be taken for one in another
     if deal.amount != deal.amount.quantize(Decimal("0.01")) or abs(deal.amount) >= _MOST_AMOUNT:
         text = f"Salesforce takes amounts of 16 digits and two decimals, not {deal.amount}."
         raise PermanentFailure(text, field="amount")

@@ -15,24 +15,27 @@ from datetime import UTC, datetime, timedelta
 
 from hub.sdk import Change, Cursor, Page, Refused
 from plugins.crm_salesforce.client import QueryPage, Row, SalesforceClient
+from plugins.crm_salesforce.failures import FieldsChanged
 from plugins.crm_salesforce.statements import escaped, in_pieces, instant_text, select
 
 LAG = timedelta(seconds=30)
 PAGE_ROWS = 200
 """Rows saved in one transaction; each slice has a cursor of its own."""
 _ORDER = "SystemModstamp, Id"
+_REMEDY = "Give the integration user access and test the connection again, or switch the stream off."
 _WITHOUT_CLOCK = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a stream's rows come from and what they become."""
+    """Where a stream's rows come from and what they become. unreadable: why nothing of it can be read; mostly empty."""
 
     name: str
     fields: tuple[str, ...]
     conditions: tuple[str, ...]
     change: Callable[[Row], Change | Refused]
     lookback: timedelta
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,19 @@ class Position:
 
 
 def pull(client: SalesforceClient, source: Source, cursor: Cursor | None) -> Iterator[Page]:
-    """Pages of what changed since the cursor."""
+    """Pages of what changed since the cursor.
+
+    What we may not read stops this stream only: the run says so, and the cursor stays where it is.
+    """
+    try:
+        if source.unreadable:
+            raise FieldsChanged(f"{source.unreadable}. {_REMEDY}")
+        yield from _passes(client, source, cursor)
+    except FieldsChanged as failure:
+        yield Page((), None, (Refused("", str(failure), label=source.name),))
+
+
+def _passes(client: SalesforceClient, source: Source, cursor: Cursor | None) -> Iterator[Page]:
     position = Position.of(cursor)
     if position.at is not None:
         yield from _finish(client, source, position)
@@ -71,7 +86,19 @@ def pull(client: SalesforceClient, source: Source, cursor: Cursor | None) -> Ite
 
 
 def fetch(client: SalesforceClient, source: Source, remote_ids: Sequence[str]) -> Page:
-    """These rows as they are now. Conditions that concern the rows themselves hold here too."""
+    """These rows as they are now. Conditions that concern the rows themselves hold here too.
+
+    What we may not read is refused row by row, so that it is asked for again once we may.
+    """
+    try:
+        if source.unreadable:
+            raise FieldsChanged(f"{source.unreadable}. {_REMEDY}")
+        return _fetch(client, source, remote_ids)
+    except FieldsChanged as failure:
+        return Page((), None, tuple(Refused(id, str(failure), label=f"{source.name} {id}") for id in remote_ids))
+
+
+def _fetch(client: SalesforceClient, source: Source, remote_ids: Sequence[str]) -> Page:
     rows: list[Row] = []
     for ids in in_pieces(remote_ids):
         statement = select(source.fields, source.name, [*source.conditions, escaped("Id IN {}", ids)])

@@ -125,7 +125,7 @@ class CollectionCalls(SalesforceFrame):
         try:
             with self.transaction(allow_duplicates=allow_duplicates) as org:
                 for row in rows:
-                    results.append(_one(org, row, save))
+                    results.append(_one(org, row, save, rows_alone=self.options.get("bad_field_refuses") == "row"))
                 if all_or_none and not all(result["success"] for result in results):
                     raise AllUndone
         except AllUndone:
@@ -186,12 +186,13 @@ class CompositeCalls(SalesforceFrame):
 # Rows -----------------------------------------------------------------------------------------------------------------
 
 
-def _one(org: Org, row: Row, save: Save) -> Result:
+def _one(org: Org, row: Row, save: Save, *, rows_alone: bool) -> Result:
+    """One row saved, or why not. rows_alone: whatever is wrong with it refuses only itself."""
     mark = org.mark()
     try:
         return save(org, row)
     except ApiError as error:
-        if error.whole_call:
+        if error.whole_call and not rows_alone:
             raise
         if not error.saved:
             org.roll_back(mark)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
+from threading import get_ident
+from time import sleep
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
@@ -15,7 +17,7 @@ from werkzeug.wrappers import Request, Response
 from hub.testing.sandbox import Sandbox, from_json, json_response
 from plugins.crm_salesforce.sandbox.errors import ApiError
 from plugins.crm_salesforce.sandbox.org import Org
-from plugins.crm_salesforce.sandbox.schema import SObject, build_schema
+from plugins.crm_salesforce.sandbox.schema import HUB_ID_FIELDS, SObject, build_schema
 from plugins.crm_salesforce.sandbox.seed import ORGANIZATION_ID, STAGES, fill, new_user_id
 
 OLDEST_VERSION, NEWEST_VERSION = 31, 68
@@ -32,10 +34,19 @@ class SalesforceFrame(Sandbox):
     options: client_id, client_secret, username, certificate (of the assertion's key: PEM, or a file of it),
     refresh_token, rotate_refresh_tokens, my_domain, run_as, hub_id_field, currencies (given: multi-currency, the first
     is the default), currency, country, organization, seed ("firm", "empty" or {object: [row]}), missing (objects and
-    "Object.Field" the API user may not see), daily_calls, session_s, page_size, duplicate_rule (off, alert, block).
+    "Object.Field" the API user may not see), closed (those it may not write, see schema.build_schema), daily_calls,
+    session_s, page_size, duplicate_rule (off, alert, block), save_s (how long a write holds its rows and their
+    accounts; a parallel one is refused with UNABLE_TO_LOCK_ROW meanwhile), bad_field_refuses (an unknown field or an
+    ill-typed value refuses the "call" or the "row"), trims_text (text is stored without its outer blanks).
+    hub_id_field: true, false, or one of schema.HUB_ID_FIELDS.
     """
 
     name = "salesforce"
+
+    def __init__(self, **options: Any) -> None:
+        self._held: dict[str, int] = {}
+        """Rows that an open call holds, with that call's thread."""
+        super().__init__(**options)
 
     def first_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {
@@ -58,26 +69,32 @@ class SalesforceFrame(Sandbox):
     @cached_property
     def currencies(self) -> tuple[str, ...]:
         """The active currencies of a multi-currency org; none where the org has one currency."""
-        given = self.options.get("currencies", ())
-        return tuple(given.split(",")) if isinstance(given, str) and given else tuple(given)
+        return self._names("currencies")
 
     @cached_property
     def schema(self) -> dict[str, SObject]:
-        """What the integration user may see."""
-        missing = self.options.get("missing", ())
-        return self._build_schema(tuple(missing.split(",")) if isinstance(missing, str) and missing else tuple(missing))
+        """What the integration user may see, and write."""
+        return self._build_schema(missing=self._names("missing"), closed=self._names("closed"))
 
     @cached_property
     def full_schema(self) -> dict[str, SObject]:
         """What the org has."""
-        return self._build_schema(())
+        return self._build_schema()
 
-    def _build_schema(self, missing: tuple[str, ...]) -> dict[str, SObject]:
+    def _names(self, option: str) -> tuple[str, ...]:
+        given = self.options.get(option, ())
+        return tuple(given.split(",")) if isinstance(given, str) and given else tuple(given)
+
+    def _build_schema(self, *, missing: tuple[str, ...] = (), closed: tuple[str, ...] = ()) -> dict[str, SObject]:
+        key_field = str(self.options.get("hub_id_field", True))
+        if key_field not in HUB_ID_FIELDS:
+            key_field = "good" if truth(key_field) else ""
         return build_schema(
             stages=tuple(stage[0] for stage in STAGES),
-            hub_id_field=truth(self.options.get("hub_id_field", True)),
+            hub_id_field=key_field,
             currencies=self.currencies,
             missing=missing,
+            closed=closed,
         )
 
     @property
@@ -132,7 +149,28 @@ class SalesforceFrame(Sandbox):
                 headers = [*headers, ("Sforce-Limit-Info", f"api-usage={self.calls_used()}/{self.daily_calls}")]
             return start_response(status, headers, exc_info)
 
-        return super().__call__(environ, start)
+        try:
+            return super().__call__(environ, start)
+        finally:
+            self._let_go()
+
+    def _hold(self, id: str) -> bool:
+        """Take a row for this call until its answer leaves; False where another call has it."""
+        if not float(self.options.get("save_s", 0)):
+            return True
+        with self.lock:
+            return self._held.setdefault(id, get_ident()) == get_ident()
+
+    def _let_go(self) -> None:
+        """A save takes its time: the rows are free when it is over, and others are refused until then."""
+        with self.lock:
+            mine = [id for id, thread in self._held.items() if thread == get_ident()]
+        if not mine:
+            return
+        sleep(float(self.options.get("save_s", 0)))
+        with self.lock:
+            for id in mine:
+                del self._held[id]
 
     def dispatch(self, request: Request) -> Response:
         """Answer a subrequest, without counting it or looking at its session."""
@@ -207,6 +245,8 @@ class SalesforceFrame(Sandbox):
             user_id=API_USER if actor == "api" else SALES_USER,
             record=record,
             by_api=actor == "api",
+            hold=self._hold,
+            trims=truth(self.options.get("trims_text", True)),
             allow_duplicates=allow_duplicates,
         )
 

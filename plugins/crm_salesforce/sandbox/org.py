@@ -20,7 +20,8 @@ Record = Callable[[str, str, str, str], None]
 class Org:
     """One transaction over the rows in `state["rows"]`: {object: {18 id: row}}.
 
-    user_id: who saves; by_api: through the API. allow_duplicates: the alert of the duplicate rule is passed. Effects
+    user_id: who saves; by_api: through the API. hold: takes a row for this call, if no other call has it. trims: outer
+    blanks of a text are not stored. allow_duplicates: the alert of the duplicate rule is passed. Effects
     are recorded by `commit`; `roll_back` undoes everything since the Org was made.
     """
 
@@ -33,11 +34,13 @@ class Org:
         user_id: str,
         record: Record,
         by_api: bool = False,
+        hold: Callable[[str], bool] = lambda id: True,
+        trims: bool = True,
         allow_duplicates: bool = False,
     ) -> None:
         self.schema, self.user_id, self.by_api = schema, user_id, by_api
         self._state, self._now, self._record = state, now, record
-        self._allow_duplicates = allow_duplicates
+        self._allow_duplicates, self._hold, self._trims = allow_duplicates, hold, trims
         self._undo: list[tuple[str, str, Row | None]] = []
         self._effects: list[tuple[str, str, str, str]] = []
 
@@ -86,11 +89,16 @@ class Org:
         return row
 
     def by_key(self, name: str, key_field: str, value: Any) -> list[Row]:
-        """Live rows whose key field has this value; case does not count."""
+        """Live rows whose key field has this value; case does not count, unless the field is case-sensitive."""
         if value is None:
             return []
-        wanted = str(value).strip().lower()
-        return [row for row in self._live_rows(name) if str(row.get(key_field) or "").lower() == wanted]
+        field = self.object(name).field(key_field)
+        exact = field is not None and field.case_sensitive
+
+        def spelt(text: object) -> str:
+            return str(text or "").strip() if exact else str(text or "").strip().lower()
+
+        return [row for row in self._live_rows(name) if spelt(row.get(key_field)) == spelt(value)]
 
     def _live_rows(self, name: str) -> Iterator[Row]:
         return (row for row in self.rows(name).values() if not row.get("IsDeleted"))
@@ -182,6 +190,8 @@ class Org:
     def _accept(self, sobject: SObject, values: Mapping[str, Any], *, creating: bool) -> Row:
         if sobject.system:
             raise ApiError("INSUFFICIENT_ACCESS_OR_READONLY", f"entity type {sobject.name} does not support save")
+        if ("create" if creating else "edit") in sobject.closed:
+            raise ApiError("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
         changes: Row = {}
         for name, value in values.items():
             if name in ("attributes", "Id", "id"):
@@ -199,7 +209,7 @@ class Org:
                     f"Unable to create/update fields: {field.name}. Please check the security settings of this field."
                 )
                 raise ApiError("INVALID_FIELD_FOR_INSERT_UPDATE", message, fields=[field.name])
-            changes[field.name] = self._existing(field, accepted(field, value))
+            changes[field.name] = self._existing(field, accepted(field, value, trims=self._trims))
         return changes
 
     def _by_external_id(self, field: Field, value: dict[str, Any]) -> str:
@@ -262,8 +272,10 @@ class Org:
         raise ApiError("DUPLICATES_DETECTED", message, details={"duplicateResult": result})
 
     def _lock(self, *ids: str | None) -> None:
-        """Another transaction holds a row or its parent as often as the vendor's user said."""
+        """Another transaction holds a row or its parent: one of a call that is open, or the vendor's user says so."""
         for id in ids:
+            if id and not self._hold(id):
+                raise ApiError("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record")
             left = self._state["locked"].get(id, 0) if id else 0
             if left:
                 self._state["locked"][id] = left - 1

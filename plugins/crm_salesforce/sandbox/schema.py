@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -24,6 +24,7 @@ class Field:
     unique: bool = False
     values: tuple[str, ...] = ()
     restricted: bool = False
+    case_sensitive: bool = False
     refers_to: str = ""
     relationship: str = ""
 
@@ -48,6 +49,7 @@ class Field:
             "externalId": self.external_id,
             "idLookup": self.external_id or self.id_lookup or self.type == "id",
             "unique": self.unique,
+            "caseSensitive": self.case_sensitive,
             "custom": self.name.endswith("__c"),
             "restrictedPicklist": self.restricted,
             "picklistValues": [{"active": True, "value": value, "label": value} for value in self.values],
@@ -58,12 +60,15 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class SObject:
-    """One object: its name, the first three characters of its ids, its fields by name. system: not writable."""
+    """One object: its name, the first three characters of its ids, its fields by name. system: not writable. closed:
+    which of "create" and "edit" the integration user may not.
+    """
 
     name: str
     prefix: str
     fields: dict[str, Field] = field(default_factory=dict)
     system: bool = False
+    closed: frozenset[str] = frozenset()
 
     def field(self, name: str) -> Field | None:
         """The field of this name, in any case."""
@@ -84,8 +89,8 @@ class SObject:
             "name": self.name,
             "keyPrefix": self.prefix,
             "queryable": True,
-            "createable": not self.system,
-            "updateable": not self.system,
+            "createable": not self.system and "create" not in self.closed,
+            "updateable": not self.system and "edit" not in self.closed,
             "deletable": not self.system,
             "custom": False,
         }
@@ -219,14 +224,31 @@ def _currency_type() -> Iterable[Field]:
 
 
 _HUB_ID = Field("Hub_Id__c", length=80, external_id=True, unique=True)
+HUB_ID_FIELDS = {
+    "good": _HUB_ID,
+    "not_external": replace(_HUB_ID, external_id=False),
+    "not_unique": replace(_HUB_ID, unique=False),
+    "short": replace(_HUB_ID, length=36),
+    "read_only": replace(_HUB_ID, createable=False, updateable=False),
+    "area": replace(_HUB_ID, type="textarea", length=255),
+    "case_sensitive": replace(_HUB_ID, case_sensitive=True),
+}
+"""Our key field as an admin may have made it."""
 
 
 def build_schema(
-    *, stages: tuple[str, ...], hub_id_field: bool, currencies: tuple[str, ...], missing: tuple[str, ...] = ()
+    *,
+    stages: tuple[str, ...],
+    hub_id_field: str,
+    currencies: tuple[str, ...],
+    missing: tuple[str, ...] = (),
+    closed: tuple[str, ...] = (),
 ) -> dict[str, SObject]:
     """The org's objects by name. currencies: more than none means multi-currency, the first is the default.
 
-    missing: what the integration user may not see, as "Object" or "Object.Field".
+    hub_id_field: one of HUB_ID_FIELDS, or "" for none. missing: what the integration user may not see, as "Object" or
+    "Object.Field"; closed: what it sees but may not write, as "Object", "Object:create", "Object:edit" or
+    "Object.Field".
     """
     business = [
         SObject("Account", "001", _by_name(_system_fields(), _account(), [_reference("OwnerId", "User")])),
@@ -237,7 +259,7 @@ def build_schema(
     ]
     for each in business:
         if hub_id_field:
-            each.fields["Hub_Id__c"] = _HUB_ID
+            each.fields["Hub_Id__c"] = HUB_ID_FIELDS[hub_id_field]
         if currencies:
             each.fields["CurrencyIsoCode"] = Field(
                 "CurrencyIsoCode", "picklist", 3, values=currencies, restricted=True, default=currencies[0]
@@ -250,7 +272,7 @@ def build_schema(
     ]
     if currencies:
         system.append(SObject("CurrencyType", "01L", _by_name(_currency_type()), system=True))
-    return _without({each.name: each for each in (*business, *system)}, missing)
+    return _closed(_without({each.name: each for each in (*business, *system)}, missing), closed)
 
 
 def _without(objects: dict[str, SObject], missing: tuple[str, ...]) -> dict[str, SObject]:
@@ -260,6 +282,19 @@ def _without(objects: dict[str, SObject], missing: tuple[str, ...]) -> dict[str,
             objects[name].fields.pop(field_name, None)
         else:
             objects.pop(name, None)
+    return objects
+
+
+def _closed(objects: dict[str, SObject], closed: tuple[str, ...]) -> dict[str, SObject]:
+    for each in closed:
+        path, _, verb = each.partition(":")
+        name, _, field_name = path.partition(".")
+        if field_name:
+            fields = objects[name].fields
+            fields[field_name] = replace(fields[field_name], createable=False, updateable=False)
+        else:
+            verbs = objects[name].closed | {verb} if verb else {"create", "edit"}
+            objects[name] = replace(objects[name], closed=frozenset(verbs))
     return objects
 
 

@@ -20,9 +20,9 @@ def instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
-def accepted(field: Field, value: Any) -> Any:
+def accepted(field: Field, value: Any, *, trims: bool = True) -> Any:
     """The value as it is stored: text trimmed, numbers exact, "" and null both null. Raises ApiError."""
-    if isinstance(value, str):
+    if isinstance(value, str) and (trims or field.type not in _TEXT):
         value = value.strip()
     if value is None or value == "":
         return None

@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from hub.sdk import ConfigurationFailure, TemporaryFailure
+from hub.sdk import ConfigurationFailure, Status, TemporaryFailure
 from plugins import crm_salesforce
 from plugins.crm_salesforce import Salesforce
 from plugins.crm_salesforce import connector as connector_module
 from plugins.crm_salesforce.sandbox import SalesforceSandbox
-from tests.plugins.crm_salesforce.connecting import context
+from tests.plugins.crm_salesforce.connecting import Deal, connect, context, push
 from tests.plugins.crm_salesforce.test_settings import KEY
 
 
@@ -64,6 +64,7 @@ def test_missing_objects_and_fields_name_what_is_lost(stand_in):
     result = check(stand_in(missing=("Contact", "Account.Website", "Opportunity.IsWon")))
     assert not result.ok
     assert text(result, "Contact") == "Contact cannot be read: contacts are not pulled"
+    assert text(result, "deals") == "Deals are not sent: Opportunity has no IsWon"
     assert text(result, "Opportunity") == "Opportunity has no IsWon: projects are not pulled, and deals are not sent"
     assert text(result, "Account.Website").startswith("Website cannot be read: clients have no website")
 
@@ -74,6 +75,86 @@ def test_a_missing_key_field_is_a_hint_not_a_fault(stand_in):
     hint = next(finding for finding in result.findings if finding.name == "key field")
     assert "Hub_Id__c is missing on Account, Opportunity" in hint.text
     assert hint.remedy
+
+
+@pytest.mark.parametrize(
+    ("flaw", "said"),
+    [
+        ("not_external", "is no external id"),
+        ("not_unique", "is not unique"),
+        ("short", "holds 36 characters where 42 are needed"),  # "deals:" and a UUID: 6 + 36
+        ("read_only", "cannot be filled by the integration user and cannot be changed by the integration user"),
+        ("area", "is no text field"),
+    ],
+)
+def test_a_key_field_that_cannot_be_trusted_is_named_and_gone_without(stand_in, flaw, said):
+    server = stand_in(seed="empty", hub_id_field=flaw)
+    result = check(server)
+    assert result.ok
+    hints = [finding for finding in result.findings if finding.name == "key field"]
+    assert [hint.text.partition(":")[0] for hint in hints] == [
+        f"Hub_Id__c of {name} {said}" for name in ("Account", "Opportunity")
+    ]
+    assert all("42 characters or more, external id, unique" in hint.remedy for hint in hints)
+    connector = connect(server, facts=result.facts)
+    assert not any(stream.keyed for stream in connector.streams)
+    outcome = push(connector, Deal())["1"]
+    assert outcome.status == Status.CREATED
+    assert server.sandbox.state["rows"]["Opportunity"][outcome.remote_id]["Hub_Id__c"] is None
+
+
+def test_a_key_field_that_heeds_case_is_as_good(stand_in):
+    server = stand_in(seed="empty", hub_id_field="case_sensitive")
+    connector, deal = connect(server), Deal()
+    assert push(connector, deal)["1"].remote_id == push(connector, deal)["1"].remote_id
+
+
+def test_fields_that_are_seen_but_not_open_are_named_and_left_out(stand_in):
+    server = stand_in(seed="empty", closed=("Opportunity.Description", "Account.Website"))
+    result = check(server)
+    assert result.ok
+    assert text(result, "Opportunity.Description").endswith("cannot be filled: deals go without it")
+    outcome = push(connect(server, facts=result.facts), Deal())["1"]
+    assert outcome.status == Status.CREATED
+    assert server.sandbox.state["rows"]["Opportunity"][outcome.remote_id]["Description"] is None
+
+
+def test_an_amount_whose_currency_cannot_be_said_is_left_out(stand_in):
+    server = stand_in(seed="empty", currencies=("USD", "EUR"), closed=("Opportunity.CurrencyIsoCode",))
+    result = check(server)
+    assert text(result, "Opportunity.CurrencyIsoCode").endswith("deals go without their amount")
+    outcome = push(connect(server, facts=result.facts), Deal(currency="EUR"))["1"]
+    assert server.sandbox.state["rows"]["Opportunity"][outcome.remote_id]["Amount"] is None
+
+
+@pytest.mark.parametrize(
+    ("closed", "name", "said"),
+    [
+        ("Opportunity:create", "deals", "Deals are not sent: the integration user may not create opportunities"),
+        ("Opportunity.StageName", "deals", "Deals are not sent: the integration user may not fill StageName"),
+        ("Opportunity:edit", "deals", "Changed deals are not sent: the integration user may not edit opportunities"),
+        ("Account:create", "accounts", "Deals go to accounts that are there, and to no others"),
+    ],
+)
+def test_what_may_not_be_written_names_what_is_lost(stand_in, closed, name, said):
+    result = check(stand_in(closed=(closed,)))
+    assert not result.ok
+    assert text(result, name).startswith(said)
+
+
+@pytest.mark.parametrize("missing", ["OpportunityStage", "CurrencyType", "User", "Organization"])
+def test_what_only_helps_the_check_does_not_end_it(stand_in, missing):
+    server = stand_in(currencies=("USD", "EUR"), missing=(missing,))
+    result = check(server, deal_stage="Proposal")
+    assert text(result, "currency") == "Several currencies: EUR, USD"
+    assert "“Proposal”" in text(result, "stage")
+
+
+def test_a_user_who_may_not_ask_for_the_limits_reads_them_from_any_answer(stand_in):
+    server = stand_in(daily_calls=1000)
+    refusal = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]
+    server.sandbox.add_fault(path="*/limits", status=403, body=refusal)
+    assert text(check(server), "API calls").endswith("of 1,000 API calls of a day are left")
 
 
 @pytest.mark.parametrize(

@@ -251,3 +251,56 @@ def test_a_deal_in_a_currency_of_its_own(stand_in):
     server = stand_in(seed="empty", currencies=("USD", "EUR"))
     outcome = push(connect(server), Deal(currency="EUR"))["1"]
     assert row(Caller(server), outcome.remote_id)["CurrencyIsoCode"] == "EUR"
+
+
+def test_what_the_org_is_not_open_for_waits_and_the_connection_goes_on(stand_in):
+    server = stand_in(seed="empty")
+    sent = connect(server)
+    id = push(sent, Deal())["1"].remote_id
+    server.sandbox.options["closed"] = ("Opportunity",)
+    del server.sandbox.schema
+    connector = connect(server)
+    used = server.sandbox.calls()
+    assert list(connector.find("deals", sendings(connector, Deal()))) == []
+    new = push(connector, Deal())["1"]
+    (changed,) = connector.push(Batch("b", "deals", (Sending("1", "k", Op.UPDATE, {"Name": "x"}, remote_id=id),)))
+    assert [(outcome.status, outcome.stops) for outcome in (new, changed)] == [(Status.DEFERRED, False)] * 2
+    assert "may not create opportunities" in new.reason
+    assert server.sandbox.calls() == used
+
+
+def test_where_accounts_may_not_be_created_deals_of_known_ones_are_sent(stand_in):
+    server = stand_in(seed={"Account": [{"Name": "Known Ltd"}]}, closed=("Account:create",))
+    outcomes = push(connect(server), Deal(customer_name="Known Ltd", customer_website=""), Deal())
+    assert outcomes["1"].status == Status.CREATED
+    assert (outcomes["2"].status, outcomes["2"].field) == (Status.REJECTED, "customer_name")
+    assert "Create the account in Salesforce" in outcomes["2"].remedy
+
+
+@pytest.mark.parametrize("refuses", ["call", "row"])
+def test_an_ill_typed_value_parks_its_deal_whether_it_refuses_the_call_or_the_row(stand_in, refuses):
+    server = stand_in(seed="empty", bad_field_refuses=refuses)
+    connector = connect(server)
+    first, second = sendings(connector, Deal(title="One"), Deal(title="Two"))
+    bad = replace(second, body={**second.body, "CloseDate": "2026-02-30"})
+    outcomes = connector.push(Batch("b", "deals", (first, bad)))
+    assert {outcome.ref: (outcome.status, outcome.stops) for outcome in outcomes} == {
+        "1": (Status.CREATED, False),
+        "2": (Status.REJECTED, False),
+    }
+
+
+@pytest.mark.parametrize("refuses", ["call", "row"])
+def test_a_field_that_went_away_stops_the_connection_whether_it_refuses_the_call_or_the_row(stand_in, refuses):
+    server = stand_in(seed="empty", bad_field_refuses=refuses)
+    connector = connect(server)
+    server.sandbox.options["missing"] = ("Opportunity.LeadSource",)
+    del server.sandbox.schema
+    assert push(connector, Deal())["1"].stops
+
+
+@pytest.mark.parametrize("trims", [True, False])
+def test_outer_blanks_are_never_sent(stand_in, trims):
+    server = stand_in(seed="empty", trims_text=trims)
+    outcome = push(connect(server), Deal(title=" Network refresh "))["1"]
+    assert row(Caller(server), outcome.remote_id)["Name"] == "Network refresh"

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from hub.core.clients.models import Client, Contact
 from hub.core.companies.service import set_company
 from hub.core.projects.models import Project
-from hub.sync.connections import add_connection, connection_named
+from hub.sync.connections import add_connection, check_connection, connection_named
 from hub.sync.cycle import run_connection
 from plugins import crm_salesforce
 from tests.plugins.crm_salesforce.conftest import Caller
@@ -85,3 +85,45 @@ def test_a_session_that_was_ended_and_a_run_without_a_word_of_it(hub, crm, serve
     pull(hub, crm)
     Caller(server).user("end_sessions")
     assert pull(hub, crm).status == "success"
+
+
+# What the integration user may not
+
+
+def forbid(server, **options):
+    """From now on; True forgets it."""
+    server.sandbox.options |= options
+    vars(server.sandbox).pop("schema", None)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_object_that_may_not_be_read_costs_its_stream_only(hub, crm, server, known):
+    """Whether the last test of the connection knows it, or the right was taken away since."""
+    pull(hub, crm)
+    org = Caller(server)
+    forbid(server, missing=("Contact",))
+    if known:
+        check_connection(hub, crm)
+    berg = next(row for row in server.sandbox.state["rows"]["Contact"].values() if row["LastName"] == "Berg")
+    org.user("edit", id=berg["Id"], fields={"LastName": "Dahl"})
+    org.user("create_account", Name="Newcomer")
+    run = pull(hub, crm)
+    assert (run.status, run.counts["created"], run.counts["rejected"]) == ("partial", 1, 1)
+    assert "Give the integration user access" in run.headline or "Test the connection again" in run.headline
+    with hub.read() as session:
+        assert connection_named(session, "crm").state == "active"
+    forbid(server, missing=())
+    check_connection(hub, crm)
+    assert pull(hub, crm).status == "success"
+    with hub.read() as session:
+        assert session.scalars(select(Contact.last_name).where(Contact.last_name.in_(["Berg", "Dahl"]))).all() == [
+            "Dahl"
+        ]
+
+
+def test_without_opportunities_clients_and_contacts_still_arrive(hub, server):
+    forbid(server, missing=("Opportunity",))
+    crm = add_connection(hub, connector="salesforce", name="crm", settings=server.settings).id
+    run = pull(hub, crm)
+    assert (run.status, run.counts["created"], run.counts["rejected"]) == ("partial", 12 + 20, 1)
+    assert "projects are not pulled, and deals are not sent" in run.headline

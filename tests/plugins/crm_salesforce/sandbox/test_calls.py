@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import jwt
 import pytest
@@ -8,7 +10,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from plugins.crm_salesforce.sandbox import SalesforceSandbox
+from plugins.crm_salesforce.sandbox import SalesforceSandbox, frame
 from tests.plugins.crm_salesforce.conftest import Caller
 
 KEY = generate_private_key(65537, 2048)
@@ -435,3 +437,31 @@ def test_state_and_sessions_survive_a_restart(tmp_path):
         again = object.__new__(Caller)
         again.server, again.version, again.token = server, "66.0", org.token
         assert again.names("SELECT Name FROM Account WHERE Name = 'Kept'") == ["Kept"]
+
+
+# Parallel writes
+
+
+def test_while_a_write_is_open_another_one_of_the_same_account_is_refused(stand_in, monkeypatch):
+    org = Caller(stand_in(seed={"Account": [{"Name": "Acme"}, {"Name": "Beta"}]}, save_s=60))
+    acme, beta = (row["Id"] for row in org.query("SELECT Id FROM Account ORDER BY Name").json()["records"])
+    saved, go_on = Event(), Event()
+
+    def take_time(seconds):
+        saved.set()
+        assert (seconds, go_on.wait(30)) == (60, True)
+
+    def create(account_id):
+        body = {"Name": "x", "StageName": "Proposal", "CloseDate": "2027-01-01", "AccountId": account_id}
+        return org("POST", "/sobjects/Opportunity", json=body)
+
+    monkeypatch.setattr(frame, "sleep", take_time)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(create, acme)
+        assert saved.wait(30)
+        monkeypatch.setattr(frame, "sleep", lambda seconds: None)
+        assert code(create(acme)) == (400, "UNABLE_TO_LOCK_ROW")
+        assert create(beta).status_code == 201  # another account's is not in the way
+        go_on.set()
+        assert first.result().status_code == 201
+    assert create(acme).status_code == 201
