@@ -56,7 +56,8 @@ class RecordKind:
     with. conditions: name → column a connection's condition compares. apply: write values that came in, to a new
     record (id None) or an existing one; returns its id. match: for each set of values, records that may be the same.
     documents: what reconciliation compares. withdraw: what it means here that the record was deleted over there
-    (None: it stays as it is). page: the path of a record's page with {id}.
+    (None: it stays as it is). page: the path of a record's page with {id}. lapsed: whether a record need not be created
+    elsewhere any more, though it was owed once; where it is already, it stays in step.
     """
 
     name: str
@@ -73,3 +74,4 @@ class RecordKind:
     documents: Documents | None = None
     withdraw: Callable[[Session, UUID], None] | None = None
     page: str = ""
+    lapsed: Callable[[Any], bool] = lambda record: False

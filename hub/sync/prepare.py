@@ -45,8 +45,8 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """What would go out for one link: of a record that is gone nothing; else it waits for a record that is missing over
-    there, or the connector has something against it, or here are all its fields and those that differ.
+    """What would go out for one link: of a record that is gone or lapsed nothing; else it waits for a record that is
+    missing over there, or the connector has something against it, or here are all its fields and those that differ.
     """
 
     link: Link
@@ -99,6 +99,8 @@ def _mapped(
     if record is None:
         return Mapped(link, None, link.label)
     label = kind.label(record)
+    if link.remote_id is None and kind.lapsed(record):
+        return Mapped(link, None, label)
     if link.id in faulty:
         return Mapped(link, record, label, failure=faulty[link.id])
     missing = next((ref for ref in needs[link.id] if ref not in remote_ids), None)
@@ -126,8 +128,8 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
     unchanged: list[tuple[Link, Item]] = []
     for item in mapped:
         if item.record is None:
-            reason = "The record is gone here."
-            unchanged.append((item.link, _item(stream, item.link, Status.UNCHANGED, reason=reason)))
+            reason = "It is gone here, or need not be created there any more."
+            unchanged.append((item.link, _item(stream, item.link, Status.UNCHANGED, item.label, reason)))
         elif item.failure is not None:
             _set_aside(hub, opened, item.link, item.failure, _item(stream, item.link, Status.REJECTED, item.label), run)
         elif item.missing is not None:

@@ -19,4 +19,5 @@ DEALS: Final = RecordKind(
     owed=Deal.state == State.APPROVED.value,
     dated_by=Deal.approved_on,
     page="/partner/review/{id}",
+    lapsed=lambda deal: deal.state not in (State.APPROVED, State.WON),
 )
