@@ -40,15 +40,21 @@ class RuleBroken(HubError):
     """A business rule says no.
 
     code: a stable name for programs. fields: what is wrong with which field; with fields the caller sent a wrong
-    value (422), without them the record is in the wrong state (409).
+    value (422), without them the record is in the wrong state (409). retry_after_s: when it would be possible again.
     """
 
     def __init__(
-        self, message: str | None = None, *, code: str = "rule-broken", fields: Mapping[str, str] | None = None
+        self,
+        message: str | None = None,
+        *,
+        code: str = "rule-broken",
+        fields: Mapping[str, str] | None = None,
+        retry_after_s: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.fields = dict(fields or {})
+        self.retry_after_s = retry_after_s
 
 
 class AccessDenied(HubError):

@@ -123,7 +123,8 @@ def _of_rule(failure: RuleBroken) -> Problem:
     if failure.fields:
         errors = tuple(_error(f"/{name.replace('.', '/')}", text) for name, text in failure.fields.items())
         return Problem(KINDS["validation"], str(failure), own_code, errors)
-    return Problem(KINDS.get(failure.code, KINDS["rule-broken"]), str(failure), own_code)
+    kind = KINDS.get(failure.code, KINDS["rule-broken"])
+    return Problem(kind, str(failure), own_code, retry_after_s=failure.retry_after_s)
 
 
 def _error(pointer: str, message: str) -> dict[str, str]:

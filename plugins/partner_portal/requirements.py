@@ -35,6 +35,8 @@ HELP: Final = ("architecture", "demo", "pricing", "proposal", "tender", "resourc
 
 MOST_PRODUCTS: Final = 10
 MOST_MONTHS_AHEAD: Final = 18
+MOST_DECIMALS: Final = 2
+"""What a deal is worth is an estimate: thousandths of a dinar are not asked for, and CRMs do not take them."""
 
 _RESERVED = frozenset(["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "XK", "ZZ"])
 COUNTRIES: Final = frozenset(code for code in map(str, Locale("en").territories) if len(code) == 2) - _RESERVED
@@ -48,7 +50,7 @@ WITHOUT_POSTCODE: Final = frozenset(_WITHOUT_POSTCODE.split())
 """Countries whose addresses have no postcode: there the city does its work. Source: UPU addressing systems."""
 
 NEEDED_AT_SUBMIT: Final = {
-    "title": "Give the deal a title of 3 to 255 characters.",
+    "title": "Give the deal a title of 3 to 120 characters.",
     "customer_name": "Name the customer as in its register of companies.",
     "customer_country": "Say which country the customer is in, as a two-letter code such as DE.",
     "contact_name": "Name the person at the customer you talk to.",
@@ -147,7 +149,7 @@ def _website_fault(value: str) -> str:
         return f"“{value}” does not begin with https. Write https://… or only the host, such as acme.com."
     if not registrable_domain(value):
         return f"“{value}” is not the address of a website. Write it like acme.com."
-    return ""
+    return _length(1, 255)(value)
 
 
 def _country_fault(value: str) -> str:
@@ -165,7 +167,7 @@ def _duns_fault(value: str) -> str:
 
 
 def _email_fault(value: str) -> str:
-    return "" if _EMAIL.fullmatch(value.strip()) else f"“{value}” is not an e-mail address."
+    return _length(1, 80)(value) if _EMAIL.fullmatch(value.strip()) else f"“{value}” is not an e-mail address."
 
 
 def _phone_fault(value: str) -> str:
@@ -188,9 +190,9 @@ def _currency_fault(value: str) -> str:
 def _decimals_fault(amount: Decimal, currency: str) -> str:
     if not currency:
         return ""
-    places = exponent(currency)
+    places = min(exponent(currency), MOST_DECIMALS)
     fits = amount == amount.quantize(Decimal(1).scaleb(-places))
-    return "" if fits else f"{currency} has {places} decimals; {amount} has more."
+    return "" if fits else f"An amount in {currency} has up to {places} decimals here; {amount} has more."
 
 
 def _help_fault(value: Collection[str]) -> str:
@@ -247,15 +249,16 @@ def _close_fault(value: date | None, today: date) -> str:
     return f"{value} is too far ahead. Give a day up to {latest}." if value > latest else ""
 
 
+# An approved deal is frozen and goes on to a CRM, so no text is longer than what CRMs take for its like.
 _CHECKS: Final[dict[str, Check]] = {
     "external_id": _length(1, 100),
-    "title": _length(3, 255),
+    "title": _length(3, 120),
     "customer_name": _name_fault,
     "customer_website": _website_fault,
     "no_website_reason": _length(3, 200),
     "customer_country": _country_fault,
-    "customer_region": _length(1, 100),
-    "customer_city": _length(1, 100),
+    "customer_region": _length(1, 80),
+    "customer_city": _length(1, 40),
     "customer_postcode": _postcode_fault,
     "customer_street": _length(1, 200),
     "customer_tax_id": _length(2, 40),

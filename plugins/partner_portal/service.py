@@ -48,7 +48,10 @@ def create_deal(session: Session, partner: Partner, values: Mapping[str, Any]) -
 
 
 def change_deal(session: Session, deal: Deal, values: Mapping[str, Any]) -> Deal:
-    """Change what is given, as far as the state allows. Raises RuleBroken naming each field that may not be."""
+    """Change what is given, as far as the state allows. Raises RuleBroken naming each field that may not be.
+
+    What a submission needs stays needed afterwards: it can be changed, and no longer be emptied.
+    """
     refuse_frozen_fields(State(deal.state), frozenset(values), label=deal.label)
     _write(session, deal, values)
     _flush_external_id(session, deal)
@@ -140,10 +143,14 @@ def close_lost(session: Session, deal: Deal, *, role: Role, reason: str) -> Deal
 
 
 def note_project(session: Session, deal_id: UUID, project_id: UUID) -> None:
-    """A project came out of a deal, so it is won. Told twice, or of a deal that is closed, it changes nothing."""
-    deal = session.get(Deal, deal_id, with_for_update=True)
-    if deal is not None and deal.state == State.APPROVED:
+    """A project came out of a deal, so it is won, unless somebody has closed it before. The first one stays noted."""
+    deal = session.get(Deal, deal_id, with_for_update={"of": Deal})
+    if deal is None or deal.project_id is not None:
+        return
+    if deal.state == State.APPROVED:
         close_won(session, deal, role=Role.SYSTEM, project_id=project_id)
+    elif deal.state in (State.WON, State.LOST):
+        deal.project_id = project_id
 
 
 def own_deal(session: Session, partner: Partner, deal_id: UUID, *, lock: bool = False) -> Deal:
@@ -169,8 +176,14 @@ def load_deals(session: Session, ids: Sequence[UUID]) -> list[DealRecord]:
 
 def _write(session: Session, deal: Deal, values: Mapping[str, Any]) -> None:
     cleaned = {name: _cleaned(name, values[name]) for name in FIELDS & values.keys()}
-    faults = faults_in_draft({**_values(deal), **cleaned}, families=_family_codes(session))
-    faults = {name: text for name, text in faults.items() if name in cleaned}
+    said, families_known = {**_values(deal), **cleaned}, _family_codes(session)
+    if deal.submitted_at is None:
+        faults = faults_in_draft(said, families=families_known)
+        named = set(cleaned)
+    else:  # it was submitted: what is left as it was has been accepted
+        faults = faults_at_submit(said, families=families_known, today=programme(session).today())
+        named = {name for name, value in cleaned.items() if value != getattr(deal, name)}
+    faults = {name: text for name, text in faults.items() if name in named}
     if faults:
         raise RuleBroken(f"{', '.join(sorted(faults))} cannot be saved like this.", code="validation", fields=faults)
     for name, value in cleaned.items():

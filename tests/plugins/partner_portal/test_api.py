@@ -250,6 +250,7 @@ def test_prechecks_are_rationed(caller, monkeypatch):
     answers = [north.send("POST", f"{DEALS}/precheck", ASKED) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].json["code"] == "quota-exceeded"
+    assert 1800 < int(answers[2].headers["Retry-After"]) <= 3600
 
 
 def test_product_families_are_listed(caller):

@@ -64,7 +64,10 @@ def test_every_field_of_the_complete_registration_is_needed(field):
 WRONG = [
     ("external_id", "x" * 101),
     ("title", "ab"),
-    ("title", "x" * 256),
+    ("title", "x" * 121),
+    ("customer_website", f"acme.de/{'x' * 248}"),  # 8 + 248 = 256
+    ("customer_region", "x" * 81),
+    ("customer_city", "x" * 41),
     ("customer_name", "A"),
     ("customer_name", "x" * 201),
     ("customer_website", "http://acme.de"),
@@ -84,6 +87,7 @@ WRONG = [
     ("contact_name", "J"),
     ("contact_email", "jo.acme.de"),
     ("contact_email", "jo@acme"),
+    ("contact_email", f"{'j' * 73}@acme.de"),
     ("contact_email", "a@b.de, c@d.de"),
     ("contact_phone", "call me"),
     ("business_problem", "too short"),
@@ -104,6 +108,17 @@ WRONG = [
     ("involvement", "full"),
     ("help_needed", ["money"]),
 ]
+
+
+def test_an_amount_has_two_decimals_at_most_also_in_a_currency_with_three():
+    assert at_submit(currency="KWD", amount=Decimal("25000.25")) == {}
+    assert at_submit(currency="KWD", amount=Decimal("25000.255")) == {
+        "amount": "An amount in KWD has up to 2 decimals here; 25000.255 has more."
+    }
+
+
+def test_a_text_that_is_too_long_names_its_limit():
+    assert at_submit(title="x" * 121) == {"title": "Use 3 to 120 characters; it has 121."}
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG)

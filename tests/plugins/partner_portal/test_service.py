@@ -1,7 +1,9 @@
 """From a draft to a protected deal, against a real database."""
 
-from datetime import timedelta
-from threading import Barrier, Thread
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import date, timedelta
+from threading import Barrier, BrokenBarrierError, Thread
 
 import pytest
 from sqlalchemy import select, update
@@ -9,7 +11,7 @@ from sqlalchemy import select, update
 from hub.core.audit import AuditEntry
 from hub.core.outbox import Link, Subscription
 from hub.sdk import NotFound, RuleBroken
-from plugins.partner_portal import service
+from plugins.partner_portal import detection, service
 from plugins.partner_portal.conflicts import customer_of, keys_of
 from plugins.partner_portal.detection import PRECHECKS_PER_HOUR, conflicts_of_deal, precheck, standings
 from plugins.partner_portal.models import Claim, Deal, DealEvidence, Partner, Precheck
@@ -304,6 +306,71 @@ def test_a_precheck_names_ones_own_deal(story, today):
     assert (found.answer, [deal.id for deal in found.own]) == ("clear", [deal_id])
 
 
+@pytest.mark.parametrize(
+    ("values", "fields"),
+    [
+        ({"contact_name": "", "contact_email": " "}, ["contact_email", "contact_name"]),
+        ({"target_close_on": None}, ["target_close_on"]),
+        ({"target_close_on": date(2020, 1, 1)}, ["target_close_on"]),
+        ({"stage": "prospect"}, ["stage"]),
+    ],
+)
+def test_what_a_submission_needed_cannot_be_emptied_after_the_approval(story, values, fields):
+    deal_id = story.approved(story.north)
+    with pytest.raises(RuleBroken) as refusal:
+        story.act(service.change_deal, deal_id, values=values)
+    assert (refusal.value.code, sorted(refusal.value.fields)) == ("validation", fields)
+    story.act(service.change_deal, deal_id, values={"contact_phone": "", "external_id": None})  # these never were
+
+
+def test_an_approved_deal_whose_day_has_passed_is_still_open_to_other_changes(story, today):
+    deal_id = story.approved(story.north)
+    passed = today - timedelta(days=1)
+    story.hub.transact(lambda session: setattr(session.get(Deal, deal_id), "target_close_on", passed))
+    story.act(service.change_deal, deal_id, values={"target_close_on": passed, "contact_name": "Al Bo"})
+    assert story.look(deal_id, lambda deal: deal.contact_name) == "Al Bo"
+
+
+@pytest.mark.parametrize(
+    ("close", "state"),
+    [
+        (lambda story, id: story.act(service.close_won, id, role=Role.PARTNER), "won"),
+        (lambda story, id: story.act(service.close_lost, id, role=Role.PARTNER, reason="price"), "lost"),
+    ],
+)
+def test_the_project_of_a_deal_that_its_partner_closed_first_is_noted_on_it(story, close, state):
+    deal_id = story.approved(story.north)
+    close(story, deal_id)
+    for project_id in (story.north, story.south):  # the second one came out of it too, and is not the deal's
+        story.hub.transact(lambda session, id=project_id: service.note_project(session, deal_id, id))
+    assert story.look(deal_id, lambda deal: (deal.state, deal.project_id)) == (state, story.north)
+
+
+def test_of_parallel_prechecks_none_slips_through(story, today, monkeypatch):
+    """The last one that is left is asked for twice at once; the first holds still as long as the second may pass it."""
+    found, both = detection._found, Barrier(2)
+
+    def hold_still(*args, **keywords):
+        with suppress(BrokenBarrierError):
+            both.wait(0.4)
+        return found(*args, **keywords)
+
+    monkeypatch.setattr(detection, "PRECHECKS_PER_HOUR", 1)
+    monkeypatch.setattr(detection, "_found", hold_still)
+
+    def ask(_):
+        def work(session):
+            return precheck(session, session.get(Partner, story.north), ASKED, ["erp"], today=today).answer
+
+        try:
+            return story.hub.transact(work)
+        except RuleBroken as refusal:
+            return refusal.code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(ask, range(2))) == ["clear", "quota-exceeded"]
+
+
 def test_prechecks_are_rationed_per_partner(story, today):
     def ask(partner_id):
         def work(session):
@@ -319,6 +386,7 @@ def test_prechecks_are_rationed_per_partner(story, today):
     with pytest.raises(RuleBroken) as refusal:
         ask(story.north)
     assert refusal.value.code == "quota-exceeded"
+    assert 1800 < refusal.value.retry_after_s <= 3600  # the oldest of them is an hour old then
     assert ask(story.south) == "clear"
 
 
