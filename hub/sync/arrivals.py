@@ -26,7 +26,8 @@ class Arrival:
 
     link: if there is one. values: what they show, references resolved; shown: the same, spelt as our records are.
     before: what our record said before (None: it had to be created). changed_at: when it last changed here, where the
-    newest wins. missing: references to records the hub does not have yet. verdict: how it was merged, once it was.
+    newest wins. missing: references to records the hub does not have yet. origins: the records it comes from.
+    verdict: how it was merged, once it was.
     """
 
     change: Change
@@ -36,6 +37,7 @@ class Arrival:
     before: Values | None = None
     changed_at: datetime | None = None
     missing: list[RemoteRef] = field(default_factory=list)
+    origins: Sequence[tuple[str, UUID]] = ()
     concerns_us: bool = True
     verdict: Verdict | None = None
 
@@ -49,6 +51,7 @@ def arrivals_of(session: Session, opened: Opened, stream: Stream, changes: Seque
         link = by_remote_id.get(change.remote_id) or (by_record_id.get(change.our_id) if change.our_id else None)
         arrival = Arrival(change, link)
         arrival.values = _filled(change.values, ids, arrival)
+        arrival.origins = _origins(change, ids)
         arrivals.append(arrival)
     _note_ours(session, stream, arrivals)
     return arrivals
@@ -125,6 +128,7 @@ def _resolved(session: Session, opened: Opened, changes: Sequence[Change]) -> di
     refs: set[tuple[str, str]] = set()
     for change in changes:
         _collect(change.values, refs)
+        refs |= {(kind, change.remote_id) for kind in change.may_be}
     found: dict[tuple[str, str], UUID] = {}
     for kind in sorted({kind for kind, _ in refs}):
         rows = session.execute(
@@ -137,6 +141,12 @@ def _resolved(session: Session, opened: Opened, changes: Sequence[Change]) -> di
         )
         found |= {(kind, row.remote_id): row.record_id for row in rows}
     return found
+
+
+def _origins(change: Change, ids: dict[tuple[str, str], UUID]) -> list[tuple[str, UUID]]:
+    """What a change comes from: as it says itself, or as our own links know."""
+    sent = [(kind, ids[kind, change.remote_id]) for kind in change.may_be if (kind, change.remote_id) in ids]
+    return list(dict.fromkeys((*change.lineage, *sent)))
 
 
 def _collect(value: Any, refs: set[tuple[str, str]]) -> None:

@@ -254,7 +254,8 @@ class Change:
 
     values: complete for the fields the connector maps; RemoteRef for references, nested where needed.
     our_id: our id of this kind, found on the record. version: opaque. label: what a person calls it.
-    lineage: records of another kind that it comes from (an opportunity of a deal), as (kind, our id).
+    lineage: records of another kind that it comes from (an opportunity of a deal), as (kind, our id). may_be: kinds
+    that are sent as this same thing: it comes from the record of theirs, if any, that was sent under its remote id.
     match: what first matching may compare besides values (website, tax_id, email, number, total, ...).
     """
 
@@ -268,6 +269,7 @@ class Change:
     merged_into: str | None = None
     modified_at: datetime | None = None
     lineage: tuple[tuple[str, UUID], ...] = ()
+    may_be: tuple[str, ...] = ()
     match: Values = field(default_factory=dict)
 
 

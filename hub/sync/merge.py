@@ -211,7 +211,7 @@ def _take_in(session: Session, opened: Opened, arrival: Arrival, stream: Stream,
     arrival.link = link
     _touch(link, arrival)
     _heed(stream, link, verdict)
-    for origin in arrival.change.lineage:
+    for origin in arrival.origins:
         record_lineage(
             session,
             origin,

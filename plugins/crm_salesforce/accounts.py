@@ -9,7 +9,7 @@ from hub.sdk import ConfigurationFailure, Outcome, Sending, Status, Values
 from plugins.crm_salesforce.client import Row, SalesforceClient
 from plugins.crm_salesforce.countries import country_code
 from plugins.crm_salesforce.facts import KEY_FIELD, Facts
-from plugins.crm_salesforce.mapping import domain, key_of
+from plugins.crm_salesforce.mapping import domain, key_sent
 from plugins.crm_salesforce.results import error_of, outcome_of, rights, stopped
 from plugins.crm_salesforce.statements import any_of, escaped, in_pieces, select
 
@@ -64,7 +64,7 @@ def resolve_accounts(client: SalesforceClient, facts: Facts, sendings: Sequence[
 
 
 def _wanted(sending: Sending) -> Wanted:
-    key = key_of(sending.body)
+    key = key_sent(sending.body)
     return Wanted(sending.ref, f"{key[0]}:{key[1]}" if key else "", dict(sending.body["Account"]))
 
 

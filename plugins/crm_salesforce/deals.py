@@ -10,13 +10,15 @@ from hub.sdk import ConfigurationFailure, Found, Outcome, PermanentFailure, Send
 from plugins.crm_salesforce.accounts import resolve_accounts
 from plugins.crm_salesforce.client import Row, SalesforceClient
 from plugins.crm_salesforce.facts import KEY_FIELD, Facts
-from plugins.crm_salesforce.mapping import key_of
+from plugins.crm_salesforce.mapping import LEAD_SOURCE, key_of, key_sent
 from plugins.crm_salesforce.results import error_of, outcome_of, rejected, rights, stopped
-from plugins.crm_salesforce.statements import escaped, in_pieces, select
+from plugins.crm_salesforce.statements import escaped, in_pieces, instant_text, select
 
 _CREATE_ONLY = ("Account", "StageName")
 """Sales owns these from the moment the opportunity is there."""
 _NEAR_SCORE = 80
+_RENAMED_WITHIN = timedelta(days=1)
+"""How long after its lost answer an opportunity is found under another name."""
 _LOOK_AGAIN = timedelta(minutes=15)
 """A test of the connection may have found meanwhile that more is allowed."""
 
@@ -49,7 +51,7 @@ def find_deals(client: SalesforceClient, facts: Facts, sendings: Sequence[Sendin
     found: list[Found] = []
     rows = _candidates(client, facts, sendings)
     for sending in sendings:
-        key = key_of(sending.body)
+        key = key_sent(sending.body)
         ours = [row for row in rows if row["Id"] == sending.remote_id or (key is not None and key_of(row) == key)]
         near = [row for row in rows if key_of(row) is None and _looks_alike(row, sending)]
         found += [Found(sending.ref, row["Id"], _version(row), row["Name"], ours=True, why="our key") for row in ours]
@@ -73,17 +75,29 @@ def _candidates(client: SalesforceClient, facts: Facts, sendings: Sequence[Sendi
     fields += [name for name in (KEY_FIELD, "Description") if facts.has("Opportunity", name)]
     conditions: list[str] = []
     if facts.has("Opportunity", KEY_FIELD):
-        keys = sorted({f"{key[0]}:{key[1]}" for sending in sendings if (key := key_of(sending.body))})
+        keys = sorted({f"{key[0]}:{key[1]}" for sending in sendings if (key := key_sent(sending.body))})
         conditions += [escaped(f"{KEY_FIELD} IN {{}}", piece) for piece in in_pieces(keys)]
     names = sorted({str(sending.body["Name"]) for sending in sendings if "Name" in sending.body})
     conditions += [escaped("Name IN {}", piece) for piece in in_pieces(names)]
     ids = sorted(sending.remote_id for sending in sendings if sending.remote_id)
     conditions += [escaped("Id IN {}", piece) for piece in in_pieces(ids)]
+    if not facts.has("Opportunity", KEY_FIELD):
+        conditions.append(_lately_sent(facts))
     rows: dict[str, Row] = {}
     for condition in conditions:
         for page in client.query(select(fields, "Opportunity", [condition])):
             rows |= {row["Id"]: row for row in page.rows}
     return list(rows.values())
+
+
+def _lately_sent(facts: Facts) -> str:
+    """What may be ours though it has another name by now: descriptions cannot be searched, so we look through them."""
+    lately = f"CreatedDate >= {instant_text(datetime.now(UTC) - _RENAMED_WITHIN)}"
+    return (
+        f"{lately} AND {escaped('LeadSource = {}', LEAD_SOURCE)}"
+        if facts.takes("Opportunity", "LeadSource")
+        else lately
+    )
 
 
 def _looks_alike(row: Row, sending: Sending) -> bool:

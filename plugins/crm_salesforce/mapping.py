@@ -29,7 +29,7 @@ LONGEST_KEY = len("deals:") + 36
 """Characters of the longest key we write: a kind and a UUID."""
 _MOST_AMOUNT = Decimal(10) ** 16
 _KEY_LINE = "Hub reference: "
-_KEY = re.compile(r"([a-z_]+):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_KEY = re.compile(r"\b([a-z_]+):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 
 _CLIENT_TEXTS = {"name": "Name", "website": "Website", "phone": "Phone"}
 _ADDRESS_TEXTS = {
@@ -117,6 +117,7 @@ def _change(kind: str, row: Row, values: Values, *, label: str = "", match: Valu
         our_id=key[1] if key and key[0] == kind else None,
         modified_at=instant(row.get("SystemModstamp")),
         lineage=(key,) if key and key[0] != kind else (),
+        may_be=("deals",) if kind == "projects" else (),
         match=match or {},
     )
 
@@ -165,10 +166,20 @@ def deal_key(deal_id: UUID) -> str:
 
 
 def key_of(row: Row) -> tuple[str, UUID] | None:
-    """The kind and id of our record that a row names: in its key field, else in the description's last line."""
-    text = row.get(KEY_FIELD) or (row.get("Description") or "").rpartition(_KEY_LINE)[2]
-    match = _KEY.fullmatch(str(text).strip())
-    return (match[1], UUID(match[2])) if match else None
+    """The kind and id of our record that a row names: in its key field, else in its description.
+
+    People write around our line there, so it is found wherever it stands; two of them name nobody.
+    """
+    if text := row.get(KEY_FIELD):
+        match = _KEY.fullmatch(str(text).strip())
+        return (match[1], UUID(match[2])) if match else None
+    named = {(match[1], UUID(match[2])) for match in _KEY.finditer(str(row.get("Description") or ""))}
+    return named.pop() if len(named) == 1 else None
+
+
+def key_sent(body: Row) -> tuple[str, UUID] | None:
+    """The key of the deal that a body of ours is about: the description's last line, whatever the partner wrote."""
+    return key_of({KEY_FIELD: body.get(KEY_FIELD) or str(body.get("Description") or "").rpartition(_KEY_LINE)[2]})
 
 
 def _close_on(deal: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from sqlalchemy import select, update
@@ -9,9 +10,10 @@ from sqlalchemy import select, update
 from hub.core import clock
 from hub.core.clients.models import Client
 from hub.core.clients.service import change_client, create_client
+from hub.core.database import uuid7
 from hub.core.errors import TemporaryFailure
 from hub.core.invoicing.service import get_invoice
-from hub.core.outbox import Link, Subscription
+from hub.core.outbox import Lineage, Link, Subscription
 from hub.core.payments.models import Payment
 from hub.sdk import Change, Page, Refused, RemoteRef
 from hub.sync.connections import open_connection
@@ -457,3 +459,18 @@ def test_a_scheduled_reading_that_fails_is_told_and_once_while_it_lasts(hub, fir
 
     assert [run.status for run in runs] == ["failed"] * 3
     assert [(run.status, run.headline) for run in all_of(hub, Run)] == [("failed", "It cannot be reached.")]
+
+
+def test_what_was_sent_as_another_kind_is_where_a_record_comes_from(hub, firm, books, remote):
+    """As a won opportunity is the one that a deal was sent as, whatever became of our key on it."""
+    lead_id = uuid7()
+    lead = Link(connection_id=books, kind="leads", record_id=lead_id, part="", remote_id="c7")
+    hub.transact(lambda session: session.add(lead))
+    show(remote, *(replace(client_change(id, id), may_be=("leads",)) for id in ("c7", "c8")))
+
+    run_connection(hub, books, direction="pull")
+
+    (origin,) = all_of(hub, Lineage)
+    clients = {client.name: client.id for client in all_of(hub, Client)}
+    assert (origin.origin_kind, origin.origin_id, origin.record_id) == ("leads", lead_id, clients["c7"])
+    assert (origin.connection_id, origin.remote_id) == (books, "c7")

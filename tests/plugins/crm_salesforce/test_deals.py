@@ -154,6 +154,24 @@ def test_without_the_key_field_a_lost_answer_is_looked_up(stand_in):
     assert found.remote_id == opportunities(Caller(server))[0]["Id"]
 
 
+def test_without_the_key_field_ours_is_found_under_another_name_and_by_what_is_left_of_its_description(stand_in):
+    server = stand_in(seed="empty", hub_id_field=False)
+    org, connector, deal = Caller(server), connect(server), Deal()
+    id = push(connector, deal)["1"].remote_id
+    org.user("edit", id=id, fields={"Name": "Renamed", "Description": f"Hub: deals:{deal.id}. They want it by May."})
+    (found,) = connector.find("deals", sendings(connector, deal))
+    assert (found.remote_id, found.ours) == (id, True)
+
+
+def test_without_the_key_field_and_its_key_a_likely_one_is_shown_to_a_person(stand_in):
+    server = stand_in(seed="empty", hub_id_field=False)
+    org, connector, deal = Caller(server), connect(server), Deal()
+    id = push(connector, deal)["1"].remote_id
+    org.user("edit", id=id, fields={"Description": "All new."})
+    (found,) = connector.find("deals", sendings(connector, deal))
+    assert (found.remote_id, found.ours) == (id, False)
+
+
 def test_only_an_org_with_the_key_field_lets_a_lost_call_be_repeated(stand_in):
     def keyed(server):
         return next(stream.keyed for stream in connect(server).streams if stream.kind == "deals")

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from hub.sdk import PermanentFailure, Refused, RemoteRef
 from plugins.crm_salesforce.countries import country_code
 from plugins.crm_salesforce.facts import USED_FIELDS, Facts
-from plugins.crm_salesforce.mapping import change_of, domain, key_of, opportunity_from_deal
+from plugins.crm_salesforce.mapping import change_of, domain, key_of, key_sent, opportunity_from_deal
 from tests.plugins.crm_salesforce.connecting import Deal
 
 OURS = UUID("0197a2b4-1111-7222-8333-444455556666")
@@ -144,6 +144,34 @@ def test_our_key_on_a_row_is_identity_or_lineage(key, our_id, lineage):
 def test_without_a_key_field_the_last_line_of_the_description_is_the_key():
     row = opportunity(Description=f"Notes of sales\nHub reference: deals:{OURS}")
     assert key_of(row) == ("deals", OURS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Hub reference: deals:{OURS}\r\n\r\nCalled on Friday: they want it.",
+        f"Deal registration: D-1001. deals:{OURS}, see there",
+        f"HUB REF  deals:{OURS}\nand once more: deals:{OURS}",
+    ],
+)
+def test_the_key_is_found_whatever_people_write_around_it(text):
+    assert key_of(opportunity(Description=text)) == ("deals", OURS)
+
+
+def test_two_keys_in_a_description_name_nobody():
+    other = str(OURS).replace("1111", "2222")
+    assert key_of(opportunity(Description=f"deals:{OURS} was deals:{other}")) is None
+
+
+def test_what_a_partner_writes_is_not_taken_for_the_key_of_its_deal():
+    deal = Deal(id=OURS, business_problem=f"Like Hub reference: deals:{uuid4()}")
+    body = opportunity_from_deal(deal, Facts(fields={"Opportunity": ("Description",)}, open_stage="Open"))
+    assert key_sent(body) == ("deals", OURS)
+
+
+def test_an_opportunity_without_a_key_may_still_be_one_that_the_hub_has_sent():
+    change = change_of("projects", opportunity(Description="All new."), facts=FACTS)
+    assert (change.lineage, change.may_be) == ((), ("deals",))
 
 
 def test_a_merged_account_points_to_the_one_that_lives_on():
