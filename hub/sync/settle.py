@@ -18,6 +18,7 @@ from hub.core.database import uuid7
 from hub.core.outbox import Link, Subscription, owe, upsert
 from hub.sync.claim import write
 from hub.sync.connector import Outcome, Ref, Status
+from hub.sync.hints import leave_hint
 from hub.sync.models import Attempt
 from hub.sync.runs import Item, RunLog
 
@@ -29,6 +30,10 @@ DELIVERED = (Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.DELETED)
 _REFUSED = (Status.REJECTED, Status.CONFLICT)
 _CHANGED = "It changed while the call was open, and is sent as it is now."
 _OVERTAKEN = "Another worker took it over while the call was open."
+_STALE = "It is newer over there than what we know; it is read and merged before it is sent again."
+_STALE_TRIES = 3
+"""How often in a row a record is read and sent again before a person is asked."""
+_READ_WITHIN = timedelta(seconds=30)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 900.0
 
 
@@ -59,6 +64,7 @@ def settle(
                 reason=f"{outcome.remote_id} over there is linked to another record of the hub already.",
                 remedy="Unlink one of the two with `hub link unlink`.",
             )
+        outcome = _unless_stale(session, link, attempt, outcome)
         unchanged = () if outcome.status not in _REFUSED else (Link.wanted == attempt.wanted,)
         if not write(session, link, *unchanged, **_consequences(link, attempt, outcome)):
             # What was refused is no longer what we say: the record changed while the call was open.
@@ -77,6 +83,15 @@ def settle(
             park_children(session, link.id, attempt.label, outcome.reason)
         items.append(_counted(link, attempt, outcome))
     return items
+
+
+def _unless_stale(session: Session, link: Link, attempt: Attempt, outcome: Outcome) -> Outcome:
+    """What we sent was made for an older version: on a stream that is read too, theirs is read and merged first."""
+    is_read = attempt.agreed is not None and link.remote_id is not None
+    if outcome.status != Status.CONFLICT or not is_read or link.failures >= _STALE_TRIES:
+        return outcome
+    leave_hint(session, link.connection_id, link.kind, str(link.remote_id), _STALE)
+    return Outcome(attempt.ref, Status.DEFERRED, reason=f"{_STALE} {outcome.reason}", until=clock.now() + _READ_WITHIN)
 
 
 def settle_unchanged(hub: Hub, links: Sequence[tuple[Link, Item]], revisions: Mapping[UUID, int], run: RunLog) -> None:
