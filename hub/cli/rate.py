@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import click
 from sqlalchemy import select
@@ -20,7 +21,7 @@ from hub.core.companies.models import Company
 from hub.core.people.models import Person
 from hub.core.projects.models import Project, Task
 from hub.core.rates.models import RateCard
-from hub.core.rates.service import add_rate
+from hub.core.rates.service import add_rate, end_rate, replace_rate
 
 
 @click.group()
@@ -76,6 +77,37 @@ def add_command(
     print_record(card, as_json=as_json, sentence=f"{price} an hour from {card['valid_from']}.")
 
 
+@rate.command("end")
+@click.argument("rate_id", type=click.UUID)
+@click.option("--to", "valid_to", type=DAY, required=True, help="The last day it applies.")
+@json_option
+@pass_hub
+def end_command(hub: Hub, rate_id: UUID, valid_to: date, as_json: bool) -> None:
+    """End a rate (its id is in `hub rate list`). What was priced before keeps its price."""
+    card = hub.transact(lambda session: card_values(end_rate(session, rate_id, valid_to=valid_to)), actor=ACTOR)
+    price = amount_text(card["rate"], card["currency"])
+    print_record(card, as_json=as_json, sentence=f"{price} an hour from {card['valid_from']} to {card['valid_to']}.")
+
+
+@rate.command("replace")
+@click.argument("rate_id", type=click.UUID)
+@click.option("--rate", "amount", type=DECIMAL, required=True, help="Per hour: 85.00.")
+@click.option("--from", "valid_from", type=DAY, required=True, help="The first day of the new rate.")
+@json_option
+@pass_hub
+def replace_command(hub: Hub, rate_id: UUID, amount: Decimal, valid_from: date, as_json: bool) -> None:
+    """Another rate for the same work from a day on; the old one ends the day before."""
+
+    def work(session: Session) -> dict[str, Any]:
+        card = replace_rate(session, rate_id, rate=amount, valid_from=valid_from)
+        session.flush()
+        return card_values(card)
+
+    card = hub.transact(work, actor=ACTOR)
+    price = amount_text(card["rate"], card["currency"])
+    print_record(card, as_json=as_json, sentence=f"{price} an hour from {card['valid_from']}.")
+
+
 @rate.command("list")
 @json_option
 @pass_hub
@@ -83,7 +115,7 @@ def list_command(hub: Hub, as_json: bool) -> None:
     """The rates there are."""
     with hub.read() as session:
         cards = [card_values(card) for card in session.scalars(select(RateCard).order_by(RateCard.id))]
-    columns = ("rate", "currency", "client_id", "project_id", "task_id", "person_id", "valid_from", "valid_to")
+    columns = ("id", "rate", "currency", "client_id", "project_id", "task_id", "person_id", "valid_from", "valid_to")
     print_rows(cards, columns, as_json=as_json, empty="There are no rates yet. Add one with `hub rate add`.")
 
 

@@ -53,6 +53,16 @@ def test_two_default_rates_for_the_same_days_are_refused(firm):
     assert len(firm("rate", "list", "--json").json) == 1
 
 
+def test_a_rate_is_ended_and_replaced_by_its_id(firm):
+    (old,) = firm("rate", "list", "--json").json
+
+    replaced = firm("rate", "replace", old["id"], "--rate", "85.00", "--from", "2026-07-01")
+    assert replaced.out == "85.00 GBP an hour from 2026-07-01.\n"
+    ended = firm("rate", "end", old["id"], "--to", "2026-05-31")
+    assert ended.out == "80.00 GBP an hour from 1900-01-01 to 2026-05-31.\n"
+    assert [card["valid_to"] for card in firm("rate", "list", "--json").json] == ["2026-05-31", None]
+
+
 def test_a_rate_for_a_client_nobody_knows_names_one_that_is_spelled_alike(worked):
     answer = worked("rate", "add", "--rate", "90", "--currency", "GBP", "--client", "Harbor Foods", code=1)
 

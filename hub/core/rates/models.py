@@ -13,6 +13,14 @@ from hub.core.columns import Rate
 from hub.core.database import Base, Revised
 
 
+class RateScope(Base):
+    """What rates can be for, once for each that has any; locked while one of its rates is added or changed."""
+
+    __tablename__ = "rate_scope"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+
+
 class RateCard(Revised, Base):
     """One rate from a day on (and to a day, both included), for whatever its columns name; empty ones match all."""
 

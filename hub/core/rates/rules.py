@@ -82,10 +82,16 @@ def resolve_rate(work: Work, cards: Iterable[Card]) -> Price | None:
     return Price(chosen.rate, {"level": level, "rate_card": str(chosen.id), "rate": format(chosen.rate, "f")})
 
 
+def scope_key(card: Card) -> str:
+    """What a card is for, as one text: two cards of one key must not share a day."""
+    named = (f"{name}={value}" for name in ("company_id", *_DIMENSIONS) if (value := getattr(card, name)) is not None)
+    return " ".join((card.currency, *named))
+
+
 def overlaps(one: Card, other: Card) -> bool:
     """Do two cards name the same things, in one currency, on a common day? Then neither would win."""
-    same = all(getattr(one, name) == getattr(other, name) for name in ("company_id", *_DIMENSIONS, "currency"))
-    return same and one.valid_from <= (other.valid_to or date.max) and other.valid_from <= (one.valid_to or date.max)
+    common = one.valid_from <= (other.valid_to or date.max) and other.valid_from <= (one.valid_to or date.max)
+    return common and scope_key(one) == scope_key(other)
 
 
 def _fits(card: Card, work: Work) -> bool:

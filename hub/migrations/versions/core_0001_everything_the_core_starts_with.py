@@ -800,6 +800,11 @@ def upgrade() -> None:
     )
     op.create_index("ix_rate_card_currency", "rate_card", ["currency"], unique=False)
     op.create_table(
+        "rate_scope",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_rate_scope")),
+    )
+    op.create_table(
         "time_entry",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
@@ -862,6 +867,7 @@ def downgrade() -> None:
     op.drop_index("ix_time_entry_person_id_worked_on", table_name="time_entry")
     op.drop_index(op.f("ix_time_entry_import_batch_id"), table_name="time_entry")
     op.drop_table("time_entry")
+    op.drop_table("rate_scope")
     op.drop_index("ix_rate_card_currency", table_name="rate_card")
     op.drop_table("rate_card")
     op.drop_index(op.f("ix_payment_allocation_invoice_id"), table_name="payment_allocation")

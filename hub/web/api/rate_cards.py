@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 from sqlalchemy import select
 
 from hub.core.rates.models import RateCard
-from hub.core.rates.service import add_rate
+from hub.core.rates.service import add_rate, end_rate, replace_rate
 from hub.web.api.fields import ListQuery, Rate, RecordOutput, text
 from hub.web.api.rest import ApiBlueprint, Values, answer, answer_page, filtered, row
 
@@ -28,6 +28,19 @@ class RateCardInput(Schema):
     person_id = fields.UUID(allow_none=True)
     valid_from = fields.Date(allow_none=True)
     valid_to = fields.Date(allow_none=True)
+
+
+class RateEndInput(Schema):
+    """The last day a rate applies; null: it has no end."""
+
+    valid_to = fields.Date(required=True, allow_none=True)
+
+
+class RateReplacementInput(Schema):
+    """Another rate for the same work, and its first day."""
+
+    rate = Rate(required=True, metadata={"example": "125.00"})
+    valid_from = fields.Date(required=True)
 
 
 class RateCardOutput(RecordOutput):
@@ -70,3 +83,17 @@ def create_rate_card(body: Values) -> Response:
 def get_rate_card(rate_card_id: UUID) -> Response:
     """One rate."""
     return answer(row(RateCard, rate_card_id))
+
+
+@blueprint.patch("/<uuid:rate_card_id>", permission="rates.write", body=RateEndInput, output=RateCardOutput)
+def end_rate_card(rate_card_id: UUID, body: Values) -> Response:
+    """End a rate; what was priced before keeps its price."""
+    return answer(lambda session: end_rate(session, rate_card_id, **body), of=row(RateCard, rate_card_id))
+
+
+@blueprint.post(
+    "/<uuid:rate_card_id>/replace", permission="rates.write", body=RateReplacementInput, output=RateCardOutput
+)
+def replace_rate_card(rate_card_id: UUID, body: Values) -> Response:
+    """Another rate for the same work from a day on; the old one ends the day before. Answers with the new one."""
+    return answer(lambda session: replace_rate(session, rate_card_id, **body), of=row(RateCard, rate_card_id))

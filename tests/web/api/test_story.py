@@ -46,6 +46,18 @@ def test_the_way_from_a_client_to_a_paid_invoice(api, users, hub):
     assert actors.pop().startswith("key:")
 
 
+def test_a_rate_is_replaced_from_a_day_on_and_ended(api, users):
+    old = created(api.post("/rate-cards", {"rate": "80.00", "currency": "GBP"}))
+
+    status, new = api.post(f"/rate-cards/{old['id']}/replace", {"rate": "85", "valid_from": "2026-07-01"})
+    assert (status, new["rate"], new["valid_from"], new["valid_to"]) == (200, "85", "2026-07-01", None)
+    assert api.get(f"/rate-cards/{old['id']}")[1]["valid_to"] == "2026-06-30"
+    status, problem = api.patch(f"/rate-cards/{old['id']}", {"valid_to": None})
+    assert status == 422
+    assert f"A rate of 85 GBP from 2026-07-01 is for the same work ({new['id']})" in problem["detail"]
+    assert api.patch(f"/rate-cards/{new['id']}", {"valid_to": "2026-12-31"})[1]["valid_to"] == "2026-12-31"
+
+
 def test_a_draft_can_be_thrown_away_but_not_once_it_is_issued(api, billable):
     draft = created(api.post("/invoices", {}))["data"][0]
     assert api.delete(f"/invoices/{draft['id']}") == (204, None)
