@@ -18,6 +18,7 @@ from hub.core.errors import NotFound, RuleBroken
 from hub.core.invoicing.models import Invoice, InvoiceLine, InvoiceStatus, LineEntry
 from hub.core.invoicing.rules import totals_of
 from hub.core.kinds import HubDocument
+from hub.core.money import ZERO
 from hub.core.outbox import announce
 from hub.core.records import InvoiceRecord
 from hub.core.timesheets.models import TimeEntry, TimeStatus
@@ -43,6 +44,8 @@ def issue_invoice(session: Session, invoice_id: UUID, *, on: date | None = None)
     invoice.number = series.take()
     invoice.status, invoice.issued_at = InvoiceStatus.ISSUED, clock.now()
     announce(session, "invoices", [invoice.id], event="invoice_issued")
+    if invoice.total == ZERO and set_paid(invoice, ZERO):  # nothing is open, and no payment would ever say so
+        announce(session, "invoices", [invoice.id], event="invoice_paid")
     return invoice
 
 

@@ -16,6 +16,7 @@ from hub.core.invoicing.models import Invoice
 from hub.core.invoicing.service import delete_draft, draft_ids, get_invoice, issue_invoice
 from hub.core.outbox import Event
 from hub.core.projects.service import create_project, create_task
+from hub.core.rates.service import add_rate
 from hub.sdk import hookimpl
 
 
@@ -75,6 +76,19 @@ def test_twenty_at_once_get_gapless_numbers_though_a_check_refuses_some(make_hub
     assert len(set(numbers)) == 20
 
 
+def test_an_invoice_of_nothing_is_paid_once_it_is_issued(hub, firm):
+    def work(session):
+        add_rate(session, rate=D(0), currency="GBP", task_id=firm.task)
+        return issue_invoice(session, firm.draft(session).id).to_record()
+
+    issued = hub.transact(work)
+
+    assert (issued.total, issued.paid, issued.status) == (0, 0, "paid")
+    with hub.read() as session:
+        names = session.scalars(select(Event.name).where(Event.record_id == issued.id).order_by(Event.sequence)).all()
+    assert names == ["invoice_issued", "invoice_paid"]
+
+
 def test_a_check_that_breaks_refuses_and_costs_no_number(make_hub):
     broken = [True]
 
@@ -95,7 +109,6 @@ def twenty_drafts(session):
     """Twenty drafts to go, and four of the client called Closed; no tax."""
     from hub.core.companies.service import set_company
     from hub.core.people.service import create_person
-    from hub.core.rates.service import add_rate
     from tests.core.conftest import Firm
 
     company = set_company(session, name="Firm", country="GB", currency="GBP")
