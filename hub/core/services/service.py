@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hub.core.errors import NotFound, RuleBroken
@@ -44,8 +45,15 @@ def change_service(session: Session, service_id: UUID, **values: Any) -> Service
 
 def hours_service(session: Session) -> Service:
     """The service of hours whose task names no other; made when it is first needed."""
-    service = session.scalar(select(Service).where(Service.name == DEFAULT_HOURS))
-    return service or create_service(session, name=DEFAULT_HOURS, kind="hours", unit="HUR")
+    known = select(Service).where(Service.name == DEFAULT_HOURS)
+    service = session.scalar(known)
+    if service is not None:
+        return service
+    try:
+        with session.begin_nested():
+            return create_service(session, name=DEFAULT_HOURS, kind="hours", unit="HUR")
+    except (IntegrityError, RuleBroken):  # another transaction made it at the same moment
+        return session.scalars(known).one()
 
 
 def load_services(session: Session, ids: Sequence[UUID]) -> list[ServiceRecord]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Event
 from uuid import uuid4
 
 import pytest
@@ -57,3 +59,24 @@ def test_the_service_of_hours_is_made_once(hub):
 def test_what_is_not_there_cannot_be_changed(hub):
     with pytest.raises(NotFound):
         hub.transact(lambda session: change_service(session, uuid4(), name="X") and None)
+
+
+def test_of_two_who_first_need_consulting_hours_at_once_the_second_takes_the_first_ones(hub):
+    made, second_done = Event(), Event()
+
+    def first(session):
+        service = hours_service(session).id
+        made.set()
+        second_done.wait(0.3)  # it waits for this transaction
+        return service
+
+    def second():
+        made.wait(30)
+        try:
+            return hub.transact(lambda session: hours_service(session).id)
+        finally:
+            second_done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(second)
+        assert hub.transact(first) == waiting.result(30)
