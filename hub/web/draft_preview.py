@@ -1,4 +1,4 @@
-"""What drafting would make of approved time now: the groups, their hours, and their amounts by the rate cards."""
+"""What drafting would make of approved time now: the groups, their hours, and their amounts at the rates of now."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from hub.core.money import ZERO
 from hub.core.people.models import Person
 from hub.core.projects.models import Project, Task
 from hub.core.rates.models import RateCard
-from hub.core.rates.rules import Work, resolve_rate
+from hub.core.rates.rules import Work
+from hub.core.rates.service import price_of
 from hub.core.timesheets.models import TimeEntry, TimeStatus
 from hub.core.timesheets.rules import hours_of
 from hub.core.timesheets.service import counts
@@ -75,7 +76,7 @@ def draft_preview(session: Session, by: Sequence[str], until: date) -> list[dict
     for entry in _entries(session, until):
         work = entry.work()
         if work not in prices:
-            price = resolve_rate(work, cards)
+            price = price_of(session, work, cards)
             prices[work] = price.rate if price is not None else None
         _add(drafts.setdefault(_key(entry, by), _empty(entry, by)), entry, prices[work])
     return [draft.shown() for draft in drafts.values()]

@@ -15,8 +15,9 @@ from hub.core.invoicing.rules import line_net
 from hub.core.money import ZERO
 from hub.core.projects.models import Project
 from hub.core.rates.models import RateCard
+from hub.core.rates.rules import Price
 from hub.core.rates.rules import Work as Priced
-from hub.core.rates.rules import resolve_rate
+from hub.core.rates.service import price_of
 from hub.core.timesheets.models import TimeEntry, TimeStatus
 from hub.core.timesheets.rules import hours_of
 from hub.core.timesheets.service import counts
@@ -67,23 +68,30 @@ def _add_billed(session: Session, found: dict[UUID, Work]) -> None:
 
 
 def _add_unbilled(session: Session, projects: dict[UUID, Project], found: dict[UUID, Work]) -> None:
-    """What is approved and on no invoice is priced by the rate cards as they are now."""
+    """What is approved and on no invoice is priced as a draft made now would be: a line per task and rate."""
     dimensions = (TimeEntry.project_id, TimeEntry.task_id, TimeEntry.person_id, TimeEntry.worked_on)
     query = (
-        select(*dimensions, func.sum(TimeEntry.seconds))
+        select(*dimensions, TimeEntry.seconds, func.count())
         .where(TimeEntry.project_id.in_(projects), TimeEntry.status == TimeStatus.APPROVED, TimeEntry.billable)
         .where(counts())
-        .group_by(*dimensions)
+        .group_by(*dimensions, TimeEntry.seconds)
     )
     rows = session.execute(query).all()
     cards = session.scalars(select(RateCard)).all() if rows else []
-    for project_id, task_id, person_id, worked_on, seconds in rows:
+    prices: dict[Priced, Price | None] = {}
+    quantities: dict[tuple[UUID, UUID, Decimal], Decimal] = {}
+    for project_id, task_id, person_id, worked_on, seconds, entries in rows:
         project = projects[project_id]
         work = Priced(
             project.company_id, project.client_id, project_id, task_id, person_id, worked_on, project.currency
         )
-        price = resolve_rate(work, cards)
+        if work not in prices:
+            prices[work] = price_of(session, work, cards)
+        price = prices[work]
         if price is not None:
-            amount = line_net(hours_of(seconds), price.rate, project.currency)
-            found[project_id].value += amount
-            found[project_id].unbilled += amount
+            line = (project_id, task_id, price.rate)
+            quantities[line] = quantities.get(line, ZERO) + entries * hours_of(seconds)
+    for (project_id, _, rate), hours in quantities.items():
+        amount = line_net(hours, rate, projects[project_id].currency)
+        found[project_id].value += amount
+        found[project_id].unbilled += amount

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import insert, select
@@ -24,7 +24,8 @@ from hub.core.outbox import announce
 from hub.core.people.models import Person
 from hub.core.projects.models import Project, Task
 from hub.core.rates.models import RateCard
-from hub.core.rates.rules import Price, Work, resolve_rate
+from hub.core.rates.rules import Price, Work
+from hub.core.rates.service import price_of
 from hub.core.records import InvoiceLineRecord
 from hub.core.services.models import Service
 from hub.core.services.service import hours_service
@@ -172,14 +173,12 @@ def _billable(session: Session, *, group: Group | None = None, until: date | Non
 
 def _price(session: Session, rows: Sequence[Billable]) -> dict[UUID, Price]:
     cards = session.scalars(select(RateCard).where(RateCard.currency == rows[0].currency)).all()
-    hooks = circumstances(session).hooks
     known: dict[Work, Price | None] = {}
     prices: dict[UUID, Price] = {}
     for row in rows:
         work = row.work()
         if work not in known:
-            answer = _asked(hooks, work)
-            known[work] = answer or resolve_rate(work, cards)
+            known[work] = price_of(session, work, cards)
         price = known[work]
         if price is None:
             raise RuleBroken(
@@ -189,20 +188,6 @@ def _price(session: Session, rows: Sequence[Billable]) -> dict[UUID, Price]:
             )
         prices[row.entry_id] = price
     return prices
-
-
-def _asked(hooks: Any, work: Work) -> Price | None:
-    if hooks is None:
-        return None
-    answer: Decimal | None = hooks.first(
-        "rate_for",
-        project_id=work.project_id,
-        task_id=work.task_id,
-        person_id=work.person_id,
-        worked_on=work.worked_on,
-        currency=work.currency,
-    )
-    return None if answer is None else Price(answer, {"level": "plugin", "rate": format(answer, "f")})
 
 
 def _lines(

@@ -1,7 +1,8 @@
-"""Adding, ending and replacing rate cards. What was priced before keeps its price."""
+"""Rate cards: adding, ending and replacing them, and pricing work by them. What was priced before keeps its price."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,11 +11,12 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hub.core.database import circumstances
 from hub.core.errors import NotFound, RuleBroken
 from hub.core.money import currency_code
 from hub.core.outbox import upsert
 from hub.core.rates.models import RateCard, RateScope
-from hub.core.rates.rules import overlaps, rate_level, scope_key
+from hub.core.rates.rules import Price, Work, overlaps, rate_level, resolve_rate, scope_key
 
 
 def add_rate(
@@ -71,6 +73,23 @@ def replace_rate(session: Session, rate_card_id: UUID, *, rate: Decimal, valid_f
         for name in ("currency", "company_id", "client_id", "project_id", "task_id", "person_id")
     }
     return add_rate(session, rate=rate, valid_from=valid_from, valid_to=last_day, **scope)
+
+
+def price_of(session: Session, work: Work, cards: Iterable[RateCard]) -> Price | None:
+    """What an hour of this work costs: a plugin's rate if one has one, else the card's; None when there is neither."""
+    hooks = circumstances(session).hooks
+    if hooks is not None:
+        answer: Decimal | None = hooks.first(
+            "rate_for",
+            project_id=work.project_id,
+            task_id=work.task_id,
+            person_id=work.person_id,
+            worked_on=work.worked_on,
+            currency=work.currency,
+        )
+        if answer is not None:
+            return Price(answer, {"level": "plugin", "rate": format(answer, "f")})
+    return resolve_rate(work, cards)
 
 
 def _check(session: Session, card: RateCard) -> None:
