@@ -50,6 +50,7 @@ MAY_BE_SECRET = ("database_url", "redis_url", "secret_key")
 KEY_FILE = "secret.key"
 
 _MOST_WORKERS = 64
+_OF_TESTS = ("HUB_TEST_DATABASES", "HUB_CHROMIUM")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +117,15 @@ def load_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
     if problems:
         raise SetupError(problems[0] if len(problems) == 1 else "\n".join(["Several settings are wrong:", *problems]))
     return settings
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """The HUB_ variables that nothing reads, each with the known name that is spelled most alike, or with ""."""
+    variables = [f"HUB_{name.upper()}" for name in (*NAMES, "config")]
+    known = [*variables, *(f"HUB_{name.upper()}_FILE" for name in MAY_BE_SECRET)]
+    given = os.environ if environ is None else environ
+    strange = sorted(name for name in given if name.startswith("HUB_") and name not in {*known, *_OF_TESTS})
+    return [(name, next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.8)), "")) for name in strange]
 
 
 def secret_keys(settings: Settings) -> tuple[str, ...]:

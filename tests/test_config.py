@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from hub.config import Settings, load_settings, secret_keys
+from hub.config import Settings, load_settings, secret_keys, unknown_variables
 from hub.core.errors import SetupError
 
 A_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="  # of the right shape
@@ -218,3 +218,11 @@ def test_several_keys_may_be_configured_and_the_first_encrypts():
 def test_no_key_can_be_made_where_nothing_can_be_written(tmp_path):
     with pytest.raises(SetupError, match=r"secret\.key cannot be read or made .* or set HUB_SECRET_KEY"):
         secret_keys(Settings(data_dir=tmp_path / "missing"))
+
+
+# What nothing reads --------------------------------------------------------------------------------------------------
+
+
+def test_a_misspelt_variable_is_found_with_the_name_that_is_meant():
+    environ = {"HUB_DATABSE_URL": "postgresql://x/y", "HUB_TOKEN": "1", "HUB_SECRET_KEY_FILE": "k", "HUB_CONFIG": "c"}
+    assert unknown_variables(environ) == [("HUB_DATABSE_URL", "HUB_DATABASE_URL"), ("HUB_TOKEN", "")]

@@ -14,6 +14,7 @@ from hub import migrations
 from hub.bootstrap import Hub
 from hub.cli.output import json_option, print_json
 from hub.cli.session import pass_hub
+from hub.config import unknown_variables
 from hub.core import clock
 from hub.core.errors import HubError, SetupError
 from hub.core.outbox import Link
@@ -38,7 +39,7 @@ class Sign:
 @json_option
 @pass_hub
 def doctor(hub: Hub, as_json: bool) -> None:
-    """Look at disk, database, keys, queue, workers, plugins and connections. Exit code 1 if something is wrong."""
+    """Look at settings, disk, database, keys, queue, plugins and connections. Exit code 1 if something is wrong."""
     signs = list(examine(hub))
     if as_json:
         print_json({"ok": all(sign.ok is not False for sign in signs), "signs": signs})
@@ -52,6 +53,7 @@ def doctor(hub: Hub, as_json: bool) -> None:
 def examine(hub: Hub) -> Iterator[Sign]:
     """Look at everything, each in its own try: one that fails does not hide the others."""
     looks: tuple[Callable[[Hub], Iterator[Sign]], ...] = (
+        _settings,
         _disk,
         _database,
         _keys,
@@ -67,6 +69,12 @@ def examine(hub: Hub) -> Iterator[Sign]:
             yield Sign(look.__name__.strip("_"), False, str(failure))
         except Exception as failure:
             yield Sign(look.__name__.strip("_"), False, f"could not be looked at ({type(failure).__name__}).")
+
+
+def _settings(hub: Hub) -> Iterator[Sign]:
+    for name, near in unknown_variables():
+        # One with a near name was meant for the hub; another one may be somebody else's.
+        yield Sign("settings", False if near else None, f"nothing reads {name}." + (f" Use {near}." if near else ""))
 
 
 def _disk(hub: Hub) -> Iterator[Sign]:

@@ -50,6 +50,7 @@ class CommandLine:
 
             configure_logging(self.settings.data_dir, to_stderr=to_stderr)
             self.log_file = log_file(self.settings.data_dir)
+            _warn_of_unknown_variables()
 
     @property
     def hub(self) -> Hub:
@@ -105,6 +106,15 @@ class CommandLine:
             return " ".join(check(self._hub))
         except Exception:
             return ""
+
+
+def _warn_of_unknown_variables() -> None:
+    import structlog
+
+    from hub.config import unknown_variables
+
+    for name, near in unknown_variables():
+        structlog.get_logger("hub.cli").warning("unknown variable", variable=name, did_you_mean=near)
 
 
 def pass_hub(command: Callable[Concatenate[Hub, P], R]) -> Callable[P, R]:

@@ -98,6 +98,16 @@ def test_a_doctor_finds_a_healthy_hub(firm, monkeypatch, queue_server):
     assert {sign["name"] for sign in answer["signs"]} >= {"disk", "database", "keys", "queue", "plugins", "parked"}
 
 
+def test_a_misspelt_variable_is_in_the_log_and_found_by_the_doctor(firm, monkeypatch, queue_server):
+    monkeypatch.setenv("HUB_REDIS_URL", queue_server)
+    monkeypatch.setenv("HUB_BINT", "0.0.0.0:80")
+
+    answer = firm("doctor", code=1)
+
+    assert "MEND settings: nothing reads HUB_BINT. Use HUB_BIND." in answer.out
+    assert '"variable": "HUB_BINT"' in (firm.data_dir / "log" / "hub.log").read_text()
+
+
 def test_a_doctor_names_a_key_that_does_not_fit(firm, monkeypatch, queue_server):
     monkeypatch.setenv("HUB_REDIS_URL", queue_server)
     firm("plugin", "set", "quickbooks", "ROOM=1")
