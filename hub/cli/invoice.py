@@ -13,12 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hub.bootstrap import Hub
-from hub.cli.lazy import PARTLY_FAILED
 from hub.cli.lookup import as_id, one_of
-from hub.cli.output import amount_text, json_option, plural, print_json, print_rows, progress
+from hub.cli.output import amount_text, end_partly, json_option, plural, print_json, print_rows, progress
 from hub.cli.session import ACTOR, pass_hub
 from hub.cli.types import DAY
-from hub.core.errors import RuleBroken
+from hub.core.database import MAX_ROWS_PER_TRANSACTION
+from hub.core.errors import NotFound, RuleBroken
 from hub.core.invoicing.drafts import Group, billable_groups, draft_invoice
 from hub.core.invoicing.models import Invoice
 from hub.core.invoicing.service import delete_draft, draft_ids, issue_invoice
@@ -80,6 +80,7 @@ def issue_command(hub: Hub, ids: tuple[str, ...], everything: bool, on: date | N
         raise click.UsageError("Say which drafts to issue, by id, or --all.")
     with hub.read() as session:
         chosen = draft_ids(session) if everything else [_invoice(session, text).id for text in ids]
+        names = _names(session, chosen)
     issued: list[InvoiceRecord] = []
     refused: list[str] = []
     for invoice_id in chosen:
@@ -89,8 +90,8 @@ def issue_command(hub: Hub, ids: tuple[str, ...], everything: bool, on: date | N
 
         try:
             issued.append(hub.transact(work, actor=ACTOR))
-        except RuleBroken as failure:
-            refused.append(str(failure))
+        except (RuleBroken, NotFound) as failure:
+            refused.append(f"{names.get(invoice_id, invoice_id)}: {failure}")
         if len(issued) and len(issued) % 500 == 0:
             progress(f"{len(issued):,} issued so far ...")
     _report("issued", issued, refused, as_json=as_json)
@@ -143,6 +144,16 @@ def _invoice(session: Session, text: str) -> Invoice:
     return one_of(session, Invoice, text, by=(Invoice.number,), what="invoice" if as_id(text) else "issued invoice")
 
 
+def _names(session: Session, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """What a person calls each of these invoices."""
+    found: dict[UUID, str] = {}
+    for start in range(0, len(ids), MAX_ROWS_PER_TRANSACTION):
+        query = select(Invoice.id, Invoice.number, Invoice.client_name, Invoice.dated_on)
+        for row in session.execute(query.where(Invoice.id.in_(ids[start : start + MAX_ROWS_PER_TRANSACTION]))):
+            found[row.id] = row.number or f"the draft of {row.dated_on} for {row.client_name} ({row.id})"
+    return found
+
+
 def _report(verb: str, done: Sequence[InvoiceRecord], refused: Sequence[str], *, as_json: bool) -> None:
     """What was done and what was not; ends the command with 3, or 1 if nothing was."""
     sums: dict[str, Decimal] = {}
@@ -154,10 +165,7 @@ def _report(verb: str, done: Sequence[InvoiceRecord], refused: Sequence[str], *,
     else:
         amounts = ", ".join(amount_text(total, currency) for currency, total in sorted(sums.items()))
         click.echo(f"{plural(len(done), 'invoice')} {verb}{': ' + amounts if amounts else ''}.")
-        for reason in refused:
-            click.echo(f"Refused: {reason}", err=True)
-    if refused:
-        raise click.exceptions.Exit(PARTLY_FAILED if done else 1)
+    end_partly(len(done), refused, as_json=as_json)
 
 
 def _brief(record: InvoiceRecord) -> dict[str, Any]:

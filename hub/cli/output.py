@@ -64,6 +64,17 @@ def print_fields(values: dict[str, Any], *, as_json: bool) -> None:
             click.echo(f"{name.replace('_', ' ') if position == 0 else '':<{width}}  {line}".rstrip())
 
 
+def end_partly(done: int, refused: Sequence[str], *, as_json: bool) -> None:
+    """End the command with 3 if something was refused, with 1 if everything was. as_json: the reasons are printed."""
+    if not as_json:
+        for reason in refused:
+            click.echo(f"Refused: {reason}", err=True)
+    if refused:
+        from hub.cli.lazy import PARTLY_FAILED
+
+        raise click.exceptions.Exit(PARTLY_FAILED if done else 1)
+
+
 def progress(text: str) -> None:
     """What is going on, beside the output."""
     click.echo(text, err=True)

@@ -63,7 +63,7 @@ def test_a_dry_run_writes_nothing(firm, write):
     answer = firm("import", "time", write(HEADER + GOOD), "--create", "--dry-run")
 
     assert answer.out.startswith("1 row: 1 would be created")
-    assert firm("time", "approve", "--all", "--json").json == {"approved": 0}
+    assert firm("time", "approve", "--all", "--json").json == {"approved": 0, "refused": []}
 
 
 def test_without_create_an_unknown_client_is_a_fault(firm, write):
@@ -105,7 +105,7 @@ def test_an_import_can_be_undone_until_its_time_is_approved(firm, write):
     batch = firm("import", "time", write(HEADER + GOOD), "--create", "--json").json["batch_id"]
 
     assert firm("import", "undo", batch).out == "1 time entry taken out again.\n"
-    assert firm("time", "approve", "--all", "--json").json == {"approved": 0}
+    assert firm("time", "approve", "--all", "--json").json == {"approved": 0, "refused": []}
 
 
 def test_clients_projects_and_people_can_be_imported(firm, write):

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 
+def in_database(hub, statement):
+    with closing(sqlite3.connect(hub.data_dir / "hub.sqlite3")) as connection, connection:
+        return connection.execute(statement).fetchall()
+
+
 def test_time_is_approved_once(worked):
-    assert worked("time", "approve", "--all", "--json").json == {"approved": 0}
+    assert worked("time", "approve", "--all", "--json").json == {"approved": 0, "refused": []}
 
 
 def test_time_is_approved_by_id_or_all_of_it(firm):
@@ -15,6 +23,19 @@ def test_approving_time_that_is_not_there_names_it(firm):
     missing = "0198f000-0000-7000-8000-000000000000"
 
     assert f"There is no time entry with id {missing}." in firm("time", "approve", missing, code=1).err
+
+
+def test_time_that_is_refused_is_named_and_the_rest_is_approved(worked):
+    first, second, third = (row[0] for row in in_database(worked, "SELECT id FROM time_entry ORDER BY id"))
+    in_database(worked, f"UPDATE time_entry SET status = 'open' WHERE id IN ('{first}', '{third}')")
+
+    answer = worked("time", "approve", first, second, third, code=3)
+
+    assert answer.out == "2 time entries approved.\n"
+    assert answer.err.count("Refused:") == 1
+    assert second in answer.err.replace("-", "")
+    assert "This entry is approved" in answer.err
+    assert "0 time entries approved" in worked("time", "approve", second, code=1).out
 
 
 def test_one_draft_a_project_dated_by_the_month_it_bills(worked):
@@ -71,6 +92,22 @@ def test_all_drafts_are_numbered_in_the_order_of_their_dates(worked):
         ("INV-00002", "2026-11-30"),
     ]
     assert worked("invoice", "issue", "--all").out == "0 invoices issued.\n"
+
+
+def test_a_draft_that_is_refused_is_named_and_the_rest_is_issued(worked):
+    drafts = worked("invoice", "draft", "--by", "project", "--json").json["invoices"]
+    empty = drafts[0]
+    in_line = f"(SELECT id FROM invoice_line WHERE invoice_id = '{empty['id'].replace('-', '')}')"
+    in_database(worked, f"DELETE FROM invoice_line_entry WHERE line_id IN {in_line}")
+    in_database(worked, f"DELETE FROM invoice_line WHERE id IN {in_line}")
+
+    answer = worked("invoice", "issue", "--all", code=3)
+
+    assert answer.out.startswith("1 invoice issued")
+    assert answer.err == (
+        f"Refused: the draft of {empty['dated_on']} for {empty['client_name']} ({empty['id']}): "
+        "An invoice without lines cannot be issued.\n"
+    )
 
 
 def test_an_issued_invoice_is_not_issued_again_nor_deleted(worked):
