@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from hub.access.fingerprints import digest
 from hub.access.models import LoginGuard, PasswordReset, User, UserSession
-from hub.access.users import find_user, password_is, set_password
+from hub.access.users import NewPassword, Proof, find_user, prove, set_password
 from hub.core import audit, clock
 from hub.core.errors import AccessDenied, NotFound, RuleBroken
 from hub.core.outbox import upsert
@@ -34,15 +34,21 @@ class TooManyTries(AccessDenied):
         self.retry_after_s = retry_after_s
 
 
-def sign_in(session: Session, email: str, password: str) -> tuple[UserSession, str] | None:
-    """A new browser session and its token for the cookie; None when the two do not belong together.
+def try_password(session: Session, email: str, password: str) -> Proof:
+    """What signing in needs to know, in a session for reading: it takes long. Raises TooManyTries."""
+    _refuse_while_blocked(session.get(LoginGuard, digest(email.strip().casefold())))
+    return prove(find_user(session, email), password)
+
+
+def sign_in(session: Session, email: str, proof: Proof) -> tuple[UserSession, str] | None:
+    """A new browser session and its token for the cookie; None when e-mail and password do not belong together.
 
     A failure is counted, so its transaction must be committed too. Raises TooManyTries.
     """
     key = digest(email.strip().casefold())
     _refuse_while_blocked(session.get(LoginGuard, key))
     user = find_user(session, email)
-    if not password_is(user, password) or user is None:
+    if user is None or not proof.holds_for(user):
         _count_failure(session, key, user)
         return None
     session.execute(delete(LoginGuard).where(LoginGuard.email_hash == key))
@@ -107,7 +113,7 @@ def reset_of(session: Session, token: str) -> PasswordReset:
     return found
 
 
-def use_reset(session: Session, token: str, password: str) -> User:
+def use_reset(session: Session, token: str, password: NewPassword) -> User:
     """Set the password by a link, which is used up by it. Raises NotFound, RuleBroken for a bad password."""
     reset = reset_of(session, token)
     user = session.get(User, reset.user_id, with_for_update=True)

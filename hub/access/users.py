@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,13 +28,48 @@ _hasher = PasswordHasher()
 _UNKNOWN_USERS_HASH: Final = _hasher.hash("nobody has this password")
 
 
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A password to be set, hashed before the transaction that keeps it: that takes long, and nobody else can write."""
+
+    text: str = field(repr=False)
+    hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whether a password is a user's, looked at before the transaction that relies on it, for the same reason."""
+
+    good: bool
+    password_hash: str | None = field(repr=False)
+
+    def holds_for(self, user: User | None) -> bool:
+        """It does no more once the password has been changed, or the user may not sign in."""
+        return self.good and user is not None and user.active and user.password_hash == self.password_hash
+
+
+def new_password(text: str) -> NewPassword:
+    """To be made outside of a write transaction. Raises RuleBroken for one that is too short or too long."""
+    if not SHORTEST_PASSWORD <= len(text) <= LONGEST_PASSWORD:
+        raise RuleBroken(
+            f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; this one has {len(text)}.",
+            fields={"password": f"use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"},
+        )
+    return NewPassword(text, _hasher.hash(text))
+
+
+def prove(user: User | None, password: str) -> Proof:
+    """To be made outside of a write transaction."""
+    return Proof(password_is(user, password), user.password_hash if user is not None else None)
+
+
 def create_user(
     session: Session,
     *,
     email: str,
     name: str,
     role: str,
-    password: str | None = None,
+    password: NewPassword | None = None,
     person_id: UUID | None = None,
 ) -> User:
     """A new user; without a password they sign in by a reset link first. Raises RuleBroken, NotFound.
@@ -46,7 +82,7 @@ def create_user(
     user = User(email="", name="", role=Role.CONSULTANT)
     _write(session, user, {"email": email, "name": name, "role": role, "person_id": person_id})
     if password is not None:
-        user.password_hash = _hasher.hash(_checked(password, user))
+        user.password_hash = _checked(password, user)
     session.add(user)
     session.flush()
     return user
@@ -65,9 +101,9 @@ def change_user(session: Session, user_id: UUID, **values: Any) -> User:
     return user
 
 
-def set_password(session: Session, user: User, password: str, *, keep: UUID | None = None) -> None:
+def set_password(session: Session, user: User, password: NewPassword, *, keep: UUID | None = None) -> None:
     """A new password; every other browser session of the user ends. keep: the session that goes on."""
-    user.password_hash = _hasher.hash(_checked(password, user))
+    user.password_hash = _checked(password, user)
     sign_out_everywhere(session, user.id, keep=keep)
     for reset in session.scalars(
         select(PasswordReset).where(PasswordReset.user_id == user.id, PasswordReset.used_at.is_(None))
@@ -181,19 +217,14 @@ _READERS: Final[Mapping[str, Callable[[Session, User, Any], Any]]] = {
 }
 
 
-def _checked(password: str, user: User) -> str:
-    """Raises RuleBroken for a password that is too short, too long, or the user's own name."""
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise RuleBroken(
-            f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; this one has {len(password)}.",
-            fields={"password": f"use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"},
-        )
-    if password.casefold() in (user.email, user.name.casefold()) or len(set(password)) < 4:
+def _checked(password: NewPassword, user: User) -> str:
+    """The hash. Raises RuleBroken for a password that is the user's own name or easy to guess."""
+    if password.text.casefold() in (user.email, user.name.casefold()) or len(set(password.text)) < 4:
         raise RuleBroken(
             "This password is too easy to guess. A few words are better than one.",
             fields={"password": "is too easy to guess"},
         )
-    return password
+    return password.hash
 
 
 def _refuse_without_admin(session: Session, leaving: User) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from hub.access.models import User
 from hub.access.permissions import ROLE_TEXTS, Role
 from hub.access.sign_in import make_reset_token, reset_path
-from hub.access.users import change_user, create_user, find_user, users
+from hub.access.users import change_user, create_user, find_user, new_password, users
 from hub.bootstrap import Hub
 from hub.cli.lookup import id_of
 from hub.cli.output import json_option, print_record, print_rows
@@ -42,7 +42,7 @@ def add_command(
     hub: Hub, email: str, name: str, role: str, person: str | None, password_stdin: bool, as_json: bool
 ) -> None:
     """Add someone. They set their password by the link that is printed, which is good once, for a day."""
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
+    password = new_password(sys.stdin.readline().rstrip("\n")) if password_stdin else None
 
     def work(session: Session) -> dict[str, Any]:
         person_id = _person_id(session, person)

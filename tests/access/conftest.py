@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.access.users import create_user
+from hub.access.users import create_user, new_password
 
 PASSWORD = "correct horse battery"
 
@@ -19,6 +19,8 @@ def ada(hub):
     """The id of an admin who has a password."""
 
     def work(session):
-        return create_user(session, email="Ada@Example.com", name="Ada", role="admin", password=PASSWORD).id
+        return create_user(
+            session, email="Ada@Example.com", name="Ada", role="admin", password=new_password(PASSWORD)
+        ).id
 
     return hub.transact(work)

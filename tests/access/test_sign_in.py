@@ -22,18 +22,21 @@ from hub.access.sign_in import (
     session_of,
     sign_in,
     sign_out,
+    try_password,
     use_reset,
 )
-from hub.access.users import get_user, password_is
+from hub.access.users import change_user, create_user, get_user, new_password, password_is, set_password
 from hub.core import clock
 from hub.core.errors import NotFound, RuleBroken
 
 
 def tries(hub, password, email="ada@example.com"):
     def work(session):
-        opened = sign_in(session, email, password)
+        opened = sign_in(session, email, proof)
         return opened and opened[1]
 
+    with hub.read() as session:
+        proof = try_password(session, email, password)
     return hub.transact(work)
 
 
@@ -127,17 +130,17 @@ def test_a_token_nobody_gave_out_is_no_session(hub, ada):
 
 def test_a_link_sets_the_password_once(hub, ada):
     token = hub.transact(lambda session: make_reset_token(session, get_user(session, ada)))
-    hub.transact(lambda session: use_reset(session, token, "another long phrase").id)
+    hub.transact(lambda session: use_reset(session, token, new_password("another long phrase")).id)
     with hub.read() as session:
         assert password_is(get_user(session, ada), "another long phrase")
     with pytest.raises(NotFound, match="used or is too old"):
-        hub.transact(lambda session: use_reset(session, token, "a third long phrase"))
+        hub.transact(lambda session: use_reset(session, token, new_password("a third long phrase")))
 
 
 def test_a_bad_password_does_not_use_the_link_up(hub, ada):
     token = hub.transact(lambda session: make_reset_token(session, get_user(session, ada)))
     with pytest.raises(RuleBroken):
-        hub.transact(lambda session: use_reset(session, token, "short"))
+        hub.transact(lambda session: use_reset(session, token, new_password("short")))
     with hub.read() as session:
         assert reset_of(session, token).user.id == ada
 
@@ -161,7 +164,7 @@ def test_a_link_lets_in_who_was_blocked_for_guessing(hub, ada):
     for _ in range(FREE_FAILURES):
         tries(hub, "wrong")
     token = hub.transact(lambda session: make_reset_token(session, get_user(session, ada)))
-    hub.transact(lambda session: use_reset(session, token, "another long phrase").id)
+    hub.transact(lambda session: use_reset(session, token, new_password("another long phrase")).id)
     assert tries(hub, "another long phrase")
 
 
@@ -174,3 +177,19 @@ def test_what_is_over_is_taken_out(hub, ada, password, moved):
     with hub.read() as session:
         left = [session.scalar(select(table)) for table in (UserSession, PasswordReset, LoginGuard)]
     assert left == [None, None, None]
+
+
+@pytest.mark.parametrize("meanwhile", ["another password", "inactive"])
+def test_a_password_that_was_right_a_moment_ago_signs_nobody_in(hub, ada, password, meanwhile):
+    with hub.read() as session:
+        proof = try_password(session, "ada@example.com", password)
+
+    def change(session):
+        create_user(session, email="grace@example.com", name="Grace", role="admin")
+        if meanwhile == "inactive":
+            change_user(session, ada, active=False)
+        else:
+            set_password(session, get_user(session, ada), new_password("another long phrase"))
+
+    hub.transact(change)
+    assert hub.transact(lambda session: sign_in(session, "ada@example.com", proof)) is None

@@ -10,7 +10,16 @@ from sqlalchemy import select
 
 from hub.access.models import User, UserSession
 from hub.access.sign_in import open_session
-from hub.access.users import change_user, create_user, delete_user, find_user, get_user, password_is, set_password
+from hub.access.users import (
+    change_user,
+    create_user,
+    delete_user,
+    find_user,
+    get_user,
+    new_password,
+    password_is,
+    set_password,
+)
 from hub.core.audit import MASKED, AuditEntry
 from hub.core.errors import NotFound, RuleBroken
 from hub.core.people.models import Person
@@ -19,6 +28,8 @@ from hub.core.people.service import create_person
 
 def add(hub, **changes):
     values = {"email": "grace@example.com", "name": "Grace", "role": "finance"} | changes
+    if "password" in values:
+        values["password"] = new_password(values["password"])
     return hub.transact(lambda session: create_user(session, **values).id)
 
 
@@ -80,7 +91,9 @@ def test_neither_nobody_nor_a_user_without_a_password_has_any(hub):
 
 def test_a_new_password_ends_the_other_sessions(hub, ada):
     kept, other = hub.transact(lambda session: [open_session(session, get_user(session, ada))[0].id for _ in "ab"])
-    hub.transact(lambda session: set_password(session, get_user(session, ada), "another long phrase", keep=kept))
+    hub.transact(
+        lambda session: set_password(session, get_user(session, ada), new_password("another long phrase"), keep=kept)
+    )
     with hub.read() as session:
         assert session.scalars(select(UserSession.id)).all() == [kept]
     assert other != kept

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from hub.access.models import User
 from hub.access.permissions import Role
 from hub.access.sign_in import make_reset_token, reset_path
-from hub.access.users import THEMES, change_user, create_user, get_user
+from hub.access.users import THEMES, change_user, create_user, get_user, new_password
 from hub.web.api.fields import ListQuery, RecordOutput, choice, text
 from hub.web.api.rest import ApiBlueprint, Values, answer, answer_page, filtered, row
 from hub.web.current import current_hub
@@ -76,7 +76,8 @@ def list_users(query: Values) -> Response:
 @blueprint.post("", permission="users.write", body=UserInput, output=UserOutput)
 def create_a_user(body: Values) -> Response:
     """Add a user."""
-    return answer(lambda session: create_user(session, **body))
+    password = new_password(body.pop("password")) if "password" in body else None
+    return answer(lambda session: create_user(session, **body, password=password))
 
 
 @blueprint.get("/<uuid:user_id>", permission="users.read", output=UserOutput)

@@ -8,8 +8,8 @@ from flask import Response, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from hub.access.sign_in import open_session, reset_of, sign_in, sign_out, use_reset
-from hub.access.users import change_user, get_user, password_is, set_password
+from hub.access.sign_in import open_session, reset_of, sign_in, sign_out, try_password, use_reset
+from hub.access.users import NewPassword, Proof, change_user, get_user, new_password, prove, set_password
 from hub.core.errors import HubError, NotFound, RuleBroken
 from hub.web.current import current_user, current_user_or_none, reading, transact
 from hub.web.pages.blueprint import pages
@@ -42,7 +42,9 @@ def login_sent() -> ResponseReturnValue:
     email, password = request.form.get("email", ""), request.form.get("password", "")
     wanted = _local(request.form.get("next", ""))
     try:
-        opened = transact(lambda session: _token(session, email, password))
+        with reading() as session:
+            proof = try_password(session, email, password)
+        opened = transact(lambda session: _token(session, email, proof))
     except HubError as failure:
         return render("pages/login.html", email=email, next=wanted, error=str(failure)), 429
     if opened is None:
@@ -71,7 +73,10 @@ def reset_password_sent(token: str) -> ResponseReturnValue:
     if password != request.form.get("repeat", ""):
         return _reset_form(token, {"repeat": "This is not the same as above."}), 422
     try:
-        opened = transact(lambda session: open_session(session, use_reset(session, token, password))[1])
+        with reading() as session:
+            reset_of(session, token)  # nobody has us hash for a link that is none
+        new = new_password(password)
+        opened = transact(lambda session: open_session(session, use_reset(session, token, new))[1])
     except RuleBroken as refused:
         return _reset_form(token, {"password": str(refused)}), 422
     except NotFound:
@@ -92,14 +97,18 @@ def password_sent() -> ResponseReturnValue:
     if form.get("password", "") != form.get("repeat", ""):
         return render("pages/password.html", errors={"repeat": "This is not the same as above."}), 422
 
-    def work(session: Session) -> None:
+    with reading() as session:
+        proof = prove(get_user(session, current_user().id), form.get("current", ""))
+
+    def work(session: Session, password: NewPassword) -> None:
         user = get_user(session, current_user().id)
-        if not password_is(user, form.get("current", "")):
+        if not proof.holds_for(user):
             raise RuleBroken(fields={"current": "This is not your current password."})
-        set_password(session, user, form.get("password", ""), keep=session_id)
+        set_password(session, user, password, keep=session_id)
 
     try:
-        transact(work)
+        new = new_password(form.get("password", ""))
+        transact(lambda session: work(session, new))
     except RuleBroken as refused:
         known = {name: text if name == "current" else str(refused) for name, text in refused.fields.items()}
         return render("pages/password.html", errors=known), 422
@@ -116,8 +125,8 @@ def theme() -> ResponseReturnValue:
     return redirect(_local(urlsplit(request.referrer or "").path) or url_for("pages.home"), 303)
 
 
-def _token(session: Session, email: str, password: str) -> str | None:
-    opened = sign_in(session, email, password)
+def _token(session: Session, email: str, proof: Proof) -> str | None:
+    opened = sign_in(session, email, proof)
     return None if opened is None else opened[1]
 
 

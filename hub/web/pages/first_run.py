@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from hub.access.models import User
 from hub.access.permissions import Role
 from hub.access.sign_in import open_session
-from hub.access.users import create_user
+from hub.access.users import NewPassword, create_user, new_password
 from hub.core import audit
 from hub.core.audit import AuditEntry
 from hub.core.clients.models import Client
@@ -96,7 +96,8 @@ def first_admin_sent() -> ResponseReturnValue:
     if values["password"] != values["repeat"]:
         return _start_page(values, {"repeat": "This is not the same as above."}), 422
     try:
-        token = transact(lambda session: _start(session, values))
+        password = new_password(values["password"])
+        token = transact(lambda session: _start(session, values, password))
     except RuleBroken as refused:
         return _start_page(values, _errors(values, refused)), 422
     return sign_in_response(make_response(redirect(url_for("pages.first_run"), 303)), token)
@@ -121,7 +122,7 @@ def has_users() -> bool:
         return session.scalar(select(User.id).limit(1)) is not None
 
 
-def _start(session: Session, values: dict[str, str]) -> str:
+def _start(session: Session, values: dict[str, str], password: NewPassword) -> str:
     """Returns the token of the admin's browser session. The lease row lets only one of two at once through."""
     if session.scalar(select(User.id).limit(1)) is not None:
         raise RuleBroken("There is a user already. Sign in, or ask an administrator.", code="not-the-first")
@@ -130,9 +131,7 @@ def _start(session: Session, values: dict[str, str]) -> str:
     if not values["company"]:
         raise RuleBroken("The firm needs a name.", fields={"company": "must not be empty"})
     set_company(session, name=values["company"], country=values["country"], currency=values["currency"])
-    user = create_user(
-        session, email=values["email"], name=values["name"], role=Role.ADMIN, password=values["password"]
-    )
+    user = create_user(session, email=values["email"], name=values["name"], role=Role.ADMIN, password=password)
     person = create_person(session, name=user.name, email=user.email)
     session.flush()
     user.person_id = person.id

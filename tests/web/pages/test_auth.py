@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from hub.access import users as access_users
 from hub.access.sign_in import FREE_FAILURES, make_reset_token
-from hub.access.users import get_user, set_password
+from hub.access.users import get_user, new_password, set_password
+from hub.core.database import Database
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
 def browser(app, hub, users):
-    hub.transact(lambda session: set_password(session, get_user(session, users["admin"]), PASSWORD))
+    hub.transact(lambda session: set_password(session, get_user(session, users["admin"]), new_password(PASSWORD)))
     return app.test_client()
 
 
@@ -123,6 +126,42 @@ def test_changing_the_password_needs_the_present_one(browser):
     shown = browser.get("/").text
     assert "Your password is changed." in shown
     assert "Your password is changed." not in browser.get("/").text  # once
+
+
+@pytest.fixture
+def hashed_while_writing(monkeypatch):
+    """Whether a write transaction was open, for each time that a password was hashed or compared."""
+    open_ones, seen = [], []
+    transact, hasher = Database.transact, access_users._hasher
+
+    def watched(database, work, about=None):
+        open_ones.append(work)
+        try:
+            return transact(database, work, about)
+        finally:
+            open_ones.pop()
+
+    def noted(method):
+        return lambda *given: (seen.append(bool(open_ones)), method(*given))[1]
+
+    monkeypatch.setattr(Database, "transact", watched)
+    watching = SimpleNamespace(hash=noted(hasher.hash), verify=noted(hasher.verify))
+    monkeypatch.setattr(access_users, "_hasher", watching)
+    return seen
+
+
+def test_nobody_waits_for_a_password_to_be_hashed(browser, hub, users, api, hashed_while_writing):
+    token = hub.transact(lambda session: make_reset_token(session, get_user(session, users["partner"])))
+    path, change = f"/reset/{token}", {"password": "one long phrase", "repeat": "one long phrase"}
+
+    sign_in(browser, "wrong")
+    sign_in(browser)
+    send(browser, "/password", form_on="/password", current=PASSWORD, **change)
+    send(browser, path, form_on=path, **change)
+    api.post("/users", {"email": "eve@example.com", "name": "Eve", "role": "finance", "password": "one long phrase"})
+
+    # comparing at both sign-ins and at the change; hashing at the change, the link and the new user
+    assert hashed_while_writing == [False] * 6
 
 
 def test_the_theme_is_remembered(browser):
