@@ -25,6 +25,7 @@ from hub.access.models import IdempotencyRecord
 from hub.core import clock
 from hub.core.database import uuid7
 from hub.core.outbox import upsert
+from hub.web.csrf import FIELD as CSRF_FIELD
 from hub.web.current import current_user_or_none, fingerprints, transact
 from hub.web.problems import Refused
 
@@ -158,7 +159,10 @@ def _or_let_go(claim: Claim, work: Callable[[], Answer]) -> Answer:
 
 
 def _canonical_request() -> str:
-    """Method, address and body, the same for every spelling of one JSON value."""
+    """Method, address and body, the same for every spelling of one JSON value; of a page's form, what was entered."""
+    if request.form:
+        entered = [pair for pair in request.form.items(multi=True) if pair[0] != CSRF_FIELD]
+        return "\n".join((request.method, request.full_path, json.dumps(entered)))
     raw = request.get_data(cache=True)
     try:
         body = json.dumps(json.loads(raw), sort_keys=True) if raw else ""

@@ -14,11 +14,12 @@ from hub.core.invoicing.models import Invoice, InvoiceStatus
 from hub.core.invoicing.service import get_invoice
 from hub.core.money import money_text
 from hub.core.payments.service import record_payment as enter_payment
-from hub.web.current import reading, transact
+from hub.web.current import reading
 from hub.web.display import money
 from hub.web.form_values import form_errors, needed_day, posted_amount, posted_text
 from hub.web.invoice_states import today_of
 from hub.web.pages.blueprint import pages
+from hub.web.sent_once import new_form_key, sent_once
 from hub.web.session import flash, redirect_to, render
 
 
@@ -36,7 +37,7 @@ def record_payment(invoice_id: UUID) -> ResponseReturnValue:
 def record_payment_sent(invoice_id: UUID) -> ResponseReturnValue:
     """Enter a payment of this invoice."""
     try:
-        sentence = transact(lambda session: _enter(session, invoice_id))
+        sentence = sent_once(lambda session: _enter(session, invoice_id))
     except RuleBroken as refused:
         if not refused.fields:
             raise
@@ -81,6 +82,7 @@ def _form(invoice: Invoice, values: dict[str, Any], errors: dict[str, str]) -> s
         invoice=invoice,
         values=values,
         errors=errors,
+        form_key=new_form_key(),
         href=url_for("pages.record_payment_sent", invoice_id=invoice.id),
         back=url_for("pages.invoice", invoice_id=invoice.id),
     )

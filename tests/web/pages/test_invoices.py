@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 
@@ -175,6 +176,59 @@ def test_a_paid_invoice_is_not_paid_again(finance, hub, project):
 
     assert finance.get(f"/invoices/{record.id}/payment").status_code == 409
     assert "Record a payment" not in finance.get(f"/invoices/{record.id}").text
+
+
+def form_key(visitor, record):
+    page = visitor.get(f"/invoices/{record.id}/payment").text
+    return re.search(r'name="_once" value="([^"]+)"', page)[1]
+
+
+def test_a_part_payment_that_is_sent_twice_is_entered_once_and_both_show_it(finance, hub, project):
+    record = issue(hub, "Brown Ltd")  # 96.00
+    key = form_key(finance, record)
+
+    pages = [finance.follow(pay(finance, record, amount="40", _once=key)).text for _ in "ab"]
+
+    assert ["£40.00 is entered." in page for page in pages] == [True, True]
+    assert only_invoice(hub).paid == 40
+    finance.follow(pay(finance, record, amount="40", _once=form_key(finance, record)))  # a form of its own
+    assert only_invoice(hub).paid == 80
+
+
+def test_two_submissions_of_one_form_at_the_same_moment_enter_one_payment(app, hub, users, project):
+    record = issue(hub, "Brown Ltd")
+    visitors = [Visitor(app, hub, users["finance"]) for _ in "ab"]
+    key = form_key(visitors[0], record)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda visitor: pay(visitor, record, amount="40", _once=key).status_code, visitors))
+
+    assert answers == [303, 303]
+    assert only_invoice(hub).paid == 40
+
+
+def test_the_same_form_with_another_amount_is_asked_about(finance, hub, project):
+    record = issue(hub, "Brown Ltd")
+    key = form_key(finance, record)
+    finance.follow(pay(finance, record, amount="40", _once=key))
+
+    asked = pay(finance, record, amount="30", _once=key)
+
+    assert asked.status_code == 422
+    assert "This form was sent before with other values" in asked.text
+    assert 'value="30"' in asked.text
+    assert key not in asked.text
+    assert only_invoice(hub).paid == 40
+
+
+def test_a_refused_payment_can_be_corrected_in_the_same_form(finance, hub, project):
+    record = issue(hub, "Brown Ltd")
+    key = form_key(finance, record)
+    assert pay(finance, record, amount="0", _once=key).status_code == 422
+
+    finance.follow(pay(finance, record, amount="40", _once=key))
+
+    assert only_invoice(hub).paid == 40
 
 
 # The list -------------------------------------------------------------------------------------------------------------
