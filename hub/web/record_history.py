@@ -21,7 +21,8 @@ _EXCHANGED: Final = {
     "rejected": ("alert-triangle", "bad"),
     "conflict": ("arrows-exchange", "warn"),
 }
-_LEFT_OUT: Final = {"match_name", "match_domain"}
+NEVER_SHOWN: Final = {"match_name", "match_domain"}
+"""Fields that are made of others."""
 _INVISIBLE: Final = "unchanged"
 
 
@@ -40,7 +41,7 @@ def _changes(session: Session, table: str, record_id: UUID) -> list[dict[str, An
 
 def _change(entry: AuditEntry, who: str) -> dict[str, Any]:
     title, icon, tone = _SHOWN.get(entry.action, ("Changed", "pencil", "info"))
-    fields = [words(name) for name in entry.changes if name not in _LEFT_OUT and not name.endswith("_id")]
+    fields = [words(name) for name in entry.changes if name not in NEVER_SHOWN and not name.endswith("_id")]
     status = entry.changes.get("status")
     if entry.action == "update" and status is not None:
         title, icon, tone = f"{words(str(status[1]))}", "circle-check", "good"

@@ -18,6 +18,7 @@ from hub.core.errors import RuleBroken
 from hub.core.invoicing.models import Invoice, InvoiceStatus
 from hub.core.projects.models import Project
 from hub.web.current import current_user, reading, transact
+from hub.web.form_revision import check_revision, revision_to_show
 from hub.web.form_values import form_errors, posted_text
 from hub.web.invoice_states import invoice_row, today_of
 from hub.web.listing import query_text
@@ -94,7 +95,7 @@ def edit_client(client_id: UUID) -> ResponseReturnValue:
     with reading() as session:
         found = get_client(session, client_id)
     values = {name: getattr(found, name) for name in (*_FIELDS, "tax_exempt")}
-    return _form(client_id, values, {})
+    return _form(client_id, values, {}, found.revision)
 
 
 @pages.post("/clients/<uuid:client_id>/edit", permission="clients.write", endpoint="edit_client_sent")
@@ -102,9 +103,9 @@ def edit_client_sent(client_id: UUID) -> ResponseReturnValue:
     """Change a client."""
     values = _posted()
     try:
-        transact(lambda session: change_client(session, client_id, **values))
+        transact(lambda session: _change(session, client_id, values))
     except RuleBroken as refused:
-        return _form(client_id, values, form_errors(refused)), 422
+        return _form(client_id, values, form_errors(refused), revision_to_show(refused)), 422
     flash("good", f"{values['name']} is changed.")
     return redirect_to("pages.client", client_id=client_id)
 
@@ -123,11 +124,22 @@ def _posted() -> dict[str, Any]:
     return {**values, "currency": values["currency"] or None, "tax_exempt": posted_text("tax_exempt") == "true"}
 
 
-def _form(client_id: UUID | None, values: dict[str, Any], errors: dict[str, str]) -> str:
+def _change(session: Session, client_id: UUID, values: dict[str, Any]) -> None:
+    check_revision(session, get_client(session, client_id))
+    change_client(session, client_id, **values)
+
+
+def _form(client_id: UUID | None, values: dict[str, Any], errors: dict[str, str], revision: str | int = "") -> str:
     here = url_for("pages.add_client") if client_id is None else url_for("pages.edit_client", client_id=client_id)
     back = url_for("pages.clients") if client_id is None else url_for("pages.client", client_id=client_id)
     return render(
-        "pages/client_form.html", is_new=client_id is None, values=values, errors=errors, href=here, back=back
+        "pages/client_form.html",
+        is_new=client_id is None,
+        values=values,
+        errors=errors,
+        revision=revision,
+        href=here,
+        back=back,
     )
 
 

@@ -20,6 +20,7 @@ from hub.core.errors import RuleBroken
 from hub.core.people.models import Person
 from hub.web.current import current_hub, current_user, reading, transact
 from hub.web.display import words
+from hub.web.form_revision import check_revision, revision_to_show
 from hub.web.pages.blueprint import pages
 from hub.web.session import flash, redirect_to, render
 
@@ -71,13 +72,19 @@ def user_sent(user_id: UUID) -> ResponseReturnValue:
     values = _posted()
     active = bool(request.form.get("active"))
     try:
-        changed = transact(lambda session: change_user(session, user_id, **_checked(values), active=active))
+        changed = transact(lambda session: _change(session, user_id, **_checked(values), active=active))
     except RuleBroken as refused:
         with reading() as session:
             found = get_user(session, user_id)
-        return _form_page(found, {**values, "active": active}, _errors(refused)), 422
+        revision = revision_to_show(refused)
+        return _form_page(found, {**values, "active": active}, _errors(refused), revision=revision), 422
     flash("good", f"{changed.name} is changed.")
     return redirect_to("pages.users")
+
+
+def _change(session: Session, user_id: UUID, **values: Any) -> User:
+    check_revision(session, get_user(session, user_id))
+    return change_user(session, user_id, **values)
 
 
 @pages.post("/users/<uuid:user_id>/reset-link", permission="users.write")
@@ -155,16 +162,19 @@ def _user_page(found: User, *, link: str = "") -> str:
         "person": str(found.person_id or ""),
         "active": found.active,
     }
-    return _form_page(found, values, {}, link=link)
+    return _form_page(found, values, {}, link=link, revision=found.revision)
 
 
-def _form_page(found: User | None, values: dict[str, Any], errors: dict[str, str], *, link: str = "") -> str:
+def _form_page(
+    found: User | None, values: dict[str, Any], errors: dict[str, str], *, link: str = "", revision: str | int = ""
+) -> str:
     href = url_for("pages.add_user") if found is None else url_for("pages.user", user_id=found.id)
     return render(
         "pages/user.html",
         person=None if found is None else {"id": found.id, "name": found.name, "email": found.email},
         values=values,
         errors=errors,
+        revision=revision,
         roles=ROLES,
         people=_people(found),
         partners=[],

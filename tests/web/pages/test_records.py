@@ -51,6 +51,38 @@ def test_a_client_is_added_and_changed(finance, hub):
     assert (client.name, client.address.city, client.currency, client.tax_exempt) == ("Acme AG", "Köln", None, False)
 
 
+def test_what_changed_while_the_form_was_open_is_overwritten_only_knowingly(visitor, hub):
+    finance, manager = visitor("finance"), visitor("manager")
+    finance.follow(add(finance, name="Acme GmbH", city="Köln"))
+    address = f"/clients/{stored(hub).id}/edit"
+
+    def revision(page):
+        return re.search(r'name="_revision" value="(\d+)"', page)[1]
+
+    seen = revision(manager.get(address).text)
+    finance.post(address, {"name": "Acme AG", "city": "Köln", "_revision": seen}, seen_at=address)
+    mine = {"name": "Acme GmbH", "city": "Bonn"}
+    shown = manager.post(address, {**mine, "_revision": seen}, seen_at=address)
+
+    assert shown.status_code == 422
+    assert "This was changed by finance person while the form was open: Name." in shown.text
+    assert 'value="Bonn"' in shown.text
+    assert (stored(hub).name, stored(hub).address.city) == ("Acme AG", "Köln")
+    manager.follow(manager.post(address, {**mine, "_revision": revision(shown.text)}, seen_at=address))
+    assert (stored(hub).name, stored(hub).address.city) == ("Acme GmbH", "Bonn")
+
+
+def test_a_form_that_is_refused_for_a_value_still_notices_what_changed(visitor, hub):
+    finance = visitor("finance")
+    finance.follow(add(finance, name="Acme GmbH"))
+    address = f"/clients/{stored(hub).id}/edit"
+    finance.post(address, {"name": "Acme AG", "_revision": 1}, seen_at=address)
+
+    refused = finance.post(address, {"name": "", "_revision": 2}, seen_at=address)
+
+    assert 'name="_revision" value="2"' in refused.text
+
+
 @pytest.mark.parametrize(
     ("form", "sentence"),
     [
