@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 
+_MOST_PLACES = 6
+_TOO_LARGE = 10**12
+
 
 class DecimalType(click.ParamType[Decimal, Any]):
-    """A decimal number, digit by digit."""
+    """A decimal number, digit by digit: at most six decimals, below 1,000,000,000,000."""
 
     name = "decimal"
 
@@ -24,6 +27,10 @@ class DecimalType(click.ParamType[Decimal, Any]):
             self.fail(f"“{value}” is not a number; write it like 80.00", param, ctx)
         if not number.is_finite():
             self.fail(f"“{value}” is not a number; write it like 80.00", param, ctx)
+        if abs(number) >= _TOO_LARGE:
+            self.fail(f"“{value}” is too large; write a number below {_TOO_LARGE:,}", param, ctx)
+        if -int(number.normalize().as_tuple().exponent) > _MOST_PLACES:
+            self.fail(f"“{value}” has too many decimals; write at most {_MOST_PLACES}", param, ctx)
         return number
 
 

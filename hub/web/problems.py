@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from hub.core.errors import (
     AccessDenied,
@@ -116,6 +118,23 @@ def problem_of(failure: HubError) -> Problem:
     retry_after_s = getattr(failure, "retry_after_s", None)
     code = next(code for kind, code in _CODES if isinstance(failure, kind))
     return Problem(KINDS[code], str(failure), retry_after_s=None if retry_after_s is None else int(retry_after_s))
+
+
+def refused_reference(failure: NotFound, values: Mapping[str, Any]) -> RuleBroken | None:
+    """When a field of the body named the record that is not there, that is a wrong value and no wrong address."""
+    field = _naming(str(failure), values)
+    return RuleBroken(str(failure), fields={field: str(failure)}) if field else None
+
+
+def _naming(message: str, values: Mapping[str, Any]) -> str:
+    for name, value in values.items():
+        if name.endswith("_id") and isinstance(value, UUID) and str(value) in message:
+            return name
+        for index, part in enumerate(value if isinstance(value, list) else ()):
+            inner = _naming(message, part) if isinstance(part, Mapping) else ""
+            if inner:
+                return f"{name}.{index}.{inner}"
+    return ""
 
 
 def _of_rule(failure: RuleBroken) -> Problem:

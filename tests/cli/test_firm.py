@@ -53,6 +53,17 @@ def test_two_default_rates_for_the_same_days_are_refused(firm):
     assert len(firm("rate", "list", "--json").json) == 1
 
 
+@pytest.mark.parametrize(
+    ("rate", "sentence"),
+    [
+        ("80.0000001", "“80.0000001” has too many decimals; write at most 6"),
+        ("1e12", "“1e12” is too large; write a number below 1,000,000,000,000"),
+    ],
+)
+def test_a_number_that_cannot_be_stored_is_refused(firm, rate, sentence):
+    assert sentence in firm("rate", "add", "--rate", rate, "--currency", "EUR", code=2).err
+
+
 def test_a_rate_is_ended_and_replaced_by_its_id(firm):
     (old,) = firm("rate", "list", "--json").json
 

@@ -133,8 +133,7 @@ def create_contact(session: Session, *, client_id: UUID, last_name: str, **value
     get_client(session, client_id)
     contact = Contact(client_id=client_id, last_name="")
     _write(contact, _CONTACT_FIELDS, {"last_name": last_name, **values})
-    if not contact.last_name:
-        raise RuleBroken("A contact needs a last name.", fields={"last_name": "must not be empty"})
+    _check_last_name(contact)
     session.add(contact)
     announce(session, "contacts", [contact.id])
     return contact
@@ -148,6 +147,7 @@ def change_contact(session: Session, contact_id: UUID, **values: Any) -> Contact
     if "client_id" in values:
         contact.client_id = get_client(session, values["client_id"]).id
     _write(contact, _CONTACT_FIELDS, values)
+    _check_last_name(contact)
     if session.is_modified(contact):
         announce(session, "contacts", [contact.id])
     return contact
@@ -182,6 +182,11 @@ def match_contacts(session: Session, wanted: Sequence[Mapping[str, Any]]) -> lis
             elif name and name == label.casefold() and not (email and contact.email):
                 found[-1].append(Candidate(contact.id, label, 95, True, "the same name at the same client"))
     return found
+
+
+def _check_last_name(contact: Contact) -> None:
+    if not contact.last_name:
+        raise RuleBroken("A contact needs a last name.", fields={"last_name": "must not be empty"})
 
 
 def _write_client(client: Client, values: Mapping[str, Any]) -> None:

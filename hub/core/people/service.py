@@ -17,10 +17,8 @@ from hub.core.records import PersonRecord
 
 def create_person(session: Session, *, name: str, email: str = "", external_id: str | None = None) -> Person:
     """A new person. Raises RuleBroken without a name, or when another has the external_id."""
-    if not name.strip():
-        raise RuleBroken("A person needs a name.", fields={"name": "must not be empty"})
     _check_free(session, external_id)
-    person = Person(name=name.strip(), email=email.strip(), external_id=external_id or None)
+    person = Person(name=_name(name), email=email.strip(), external_id=external_id or None)
     session.add(person)
     announce(session, "people", [person.id])
     return person
@@ -29,6 +27,8 @@ def create_person(session: Session, *, name: str, email: str = "", external_id: 
 def change_person(session: Session, person_id: UUID, **values: Any) -> Person:
     """Change name, email, external_id or active. Raises NotFound, RuleBroken when another has the external_id."""
     person = get_person(session, person_id)
+    if "name" in values:
+        values["name"] = _name(values["name"])
     if "external_id" in values and values["external_id"] != person.external_id:
         _check_free(session, values["external_id"])
     for name in ("name", "email", "external_id", "active"):
@@ -47,6 +47,12 @@ def get_person(session: Session, person_id: UUID) -> Person:
 
 def load_people(session: Session, ids: Sequence[UUID]) -> list[PersonRecord]:
     return [person.to_record() for person in session.scalars(select(Person).where(Person.id.in_(ids)))]
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise RuleBroken("A person needs a name.", fields={"name": "must not be empty"})
+    return text.strip()
 
 
 def _check_free(session: Session, external_id: str | None) -> None:

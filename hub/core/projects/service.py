@@ -19,6 +19,7 @@ from hub.core.money import currency_code
 from hub.core.outbox import announce
 from hub.core.projects.models import Project, ProjectStatus, Task
 from hub.core.records import ProjectRecord, TaskRecord
+from hub.core.services.service import get_service
 
 _FIELDS = ("name", "code", "status", "starts_on", "ends_on", "currency", "budget")
 
@@ -92,6 +93,11 @@ def create_tasks(
 ) -> list[Task]:
     """New tasks of a project, in the order of their names. Raises RuleBroken when one has the name already."""
     get_project(session, project_id)
+    if service_id is not None:
+        get_service(session, service_id)
+    names = [name.strip() for name in names]
+    if not all(names):
+        raise RuleBroken("A task needs a name.", fields={"name": "must not be empty"})
     wanted = [(project_id, name) for name in names]
     return create_tasks_of_projects(session, wanted, service_id=service_id, billable=billable)
 

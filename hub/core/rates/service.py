@@ -11,10 +11,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hub.core.clients.models import Client
+from hub.core.companies.models import Company
 from hub.core.database import circumstances
 from hub.core.errors import NotFound, RuleBroken
 from hub.core.money import currency_code
 from hub.core.outbox import upsert
+from hub.core.people.models import Person
+from hub.core.projects.models import Project, Task
 from hub.core.rates.models import RateCard, RateScope
 from hub.core.rates.rules import Price, Work, overlaps, rate_level, resolve_rate, scope_key
 
@@ -103,6 +107,10 @@ def _check(session: Session, card: RateCard) -> None:
         )
     if card.valid_to is not None and card.valid_to < card.valid_from:
         raise RuleBroken("The rate ends before it begins.", fields={"valid_to": f"must be {card.valid_from} or later"})
+    for model in (Company, Client, Project, Task, Person):
+        named = getattr(card, f"{model.__tablename__}_id")
+        if named is not None and session.get(model, named) is None:
+            raise NotFound(f"There is no {model.__tablename__} with id {named}.")
     with session.no_autoflush:
         _lock_scope(session, card)
         others = session.scalars(select(RateCard).where(RateCard.currency == card.currency, RateCard.id != card.id))

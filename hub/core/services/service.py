@@ -23,6 +23,7 @@ KINDS = ("hours", "expense", "fixed_fee", "prepayment", "retainer_draw", "roundi
 
 def create_service(session: Session, *, name: str, **values: Any) -> Service:
     """A new service. Raises RuleBroken when the name is taken or the kind unknown."""
+    name = _name(name)
     _check_free(session, name)
     service = Service(name=name)
     _write(service, values)
@@ -33,13 +34,20 @@ def create_service(session: Session, *, name: str, **values: Any) -> Service:
 
 def change_service(session: Session, service_id: UUID, **values: Any) -> Service:
     """Change what is given. Raises NotFound, RuleBroken when the name is taken or the kind unknown."""
-    service = session.get(Service, service_id)
-    if service is None:
-        raise NotFound(f"There is no service with id {service_id}.")
+    service = get_service(session, service_id)
+    if "name" in values:
+        values["name"] = _name(values["name"])
     if values.get("name", service.name) != service.name:
         _check_free(session, values["name"])
     _write(service, values)
     announce(session, "services", [service.id])
+    return service
+
+
+def get_service(session: Session, service_id: UUID) -> Service:
+    service = session.get(Service, service_id)
+    if service is None:
+        raise NotFound(f"There is no service with id {service_id}.")
     return service
 
 
@@ -58,6 +66,12 @@ def hours_service(session: Session) -> Service:
 
 def load_services(session: Session, ids: Sequence[UUID]) -> list[ServiceRecord]:
     return [service.to_record() for service in session.scalars(select(Service).where(Service.id.in_(ids)))]
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise RuleBroken("A service needs a name.", fields={"name": "must not be empty"})
+    return text.strip()
 
 
 def _check_free(session: Session, name: str) -> None:

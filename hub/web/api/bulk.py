@@ -14,7 +14,7 @@ from hub.core.database import MAX_ROWS_PER_TRANSACTION
 from hub.core.errors import AccessDenied, NotFound, RuleBroken
 from hub.web.api.fields import field_errors
 from hub.web.api.rest import Values, answer
-from hub.web.problems import problem_of
+from hub.web.problems import problem_of, refused_reference
 
 MOST_ROWS: Final = MAX_ROWS_PER_TRANSACTION
 
@@ -73,7 +73,8 @@ def _verdict(
     except ValidationError as failure:
         errors = field_errors(failure.normalized_messages())
     except (RuleBroken, NotFound, AccessDenied) as failure:
-        problem = problem_of(failure)
+        reference = refused_reference(failure, values) if isinstance(failure, NotFound) else None
+        problem = problem_of(reference or failure)
         errors = list(problem.errors) or [_whole(problem.code or problem.kind.code, str(failure))]
     except IntegrityError:
         errors = [_whole("conflict", "Another record has one of these values already.")]

@@ -34,7 +34,7 @@ from hub.web.api.idempotency import Answer, answered_once, answered_once_after, 
 from hub.web.api.paging import Asked, asked_for, links, one_page
 from hub.web.current import reading, transact
 from hub.web.guard import guard_for, guarded
-from hub.web.problems import Refused
+from hub.web.problems import Refused, refused_reference
 
 PREFIX: Final = "/api/v1"
 Values = dict[str, Any]
@@ -126,7 +126,7 @@ def _loaded(operation: Operation) -> Values:
         if operation.query is not None:
             arguments["query"] = query
     if operation.body is not None:
-        arguments["body"] = load_body(operation.body, partial=operation.method == "PATCH")
+        arguments["body"] = g.body = load_body(operation.body, partial=operation.method == "PATCH")
     return arguments
 
 
@@ -158,7 +158,13 @@ def answer(work: Work, *, of: Work | None = None, view: Callable[[Session, Any],
     def whole(session: Session) -> Answer:
         if of is not None:
             _check_state(session, of, view)
-        value = work(session)
+        try:
+            value = work(session)
+        except NotFound as failure:
+            reference = refused_reference(failure, g.get("body", {}))
+            if reference is None:
+                raise
+            raise reference from failure
         session.flush()
         return _represented(session, value, view)
 
