@@ -1,7 +1,8 @@
 """Our records in the vendor's fields, and the vendor's rows in ours. Pure: no calls, no clock.
 
 `facts` are what the connection test found out (company.py). A body has the vendor's top-level fields, and for a
-document one of ours beside them, EXPECTED: the total and tax that the answer must show; it is never sent.
+document one of ours beside them, EXPECTED: the total and tax that the answer must show, and under WITH_LINES the fields
+that belong together: where one of them is changed, all are sent, or QuickBooks would tax new lines in its own way.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from plugins.quickbooks.tax import overriding_tax
 
 Row = Mapping[str, Any]
 
-EXPECTED = "hub:expected"
+EXPECTED, WITH_LINES = "hub:expected", "with_lines"
 NAME_LIMIT, NUMBER_LIMIT, DESCRIPTION_LIMIT, MEMO_LIMIT, NOTE_LIMIT = 100, 21, 4000, 1000, 4000
 
 
@@ -79,15 +80,18 @@ def customer_from_client(client: ClientRecord, facts: Values, part: str = "") ->
 def invoice_from_invoice(invoice: InvoiceRecord, facts: Values, settings: Values, remote_ids: RemoteIds) -> Values:
     """An Invoice. Raises PermanentFailure naming the field that QuickBooks would refuse. Vendor's page "Invoice"."""
     _check_money(invoice, facts, settings)
+    lines = [_line(line, invoice.currency, facts, settings, remote_ids) for line in invoice.lines]
+    taxes = _tax_fields(invoice, facts, settings)
     body: Values = {
         "CustomerRef": {"value": remote_ids[client_ref(invoice, facts)]},
         "DocNumber": _text(invoice.number, NUMBER_LIMIT, "number"),
         "TxnDate": invoice.dated_on.isoformat(),
         "DueDate": invoice.due_on.isoformat(),
-        "Line": [_line(line, invoice.currency, facts, settings, remote_ids) for line in invoice.lines],
+        "Line": lines,
         EXPECTED: {
             "total": money_text(invoice.total, invoice.currency),
             "tax": money_text(invoice.tax, invoice.currency),
+            WITH_LINES: {"Line": lines, **taxes},
         },
     }
     if facts["multicurrency"]:
@@ -101,7 +105,7 @@ def invoice_from_invoice(invoice: InvoiceRecord, facts: Values, settings: Values
     address = _address(invoice.bill_to)
     if address:
         body["BillAddr"] = address
-    return body | _tax_fields(invoice, facts, settings)
+    return body | taxes
 
 
 def _check_money(invoice: InvoiceRecord, facts: Values, settings: Values) -> None:
@@ -174,10 +178,10 @@ def _tax_fields(invoice: InvoiceRecord, facts: Values, settings: Values) -> Valu
     if facts["tax_model"] == "us":
         # A tax that is sent is honoured, also by automated sales tax; without a TAX line it would have no base.
         taxed = mode == "ours" and any(line.tax_rate for line in invoice.lines)
-        return {"TxnTaxDetail": {"TotalTax": f"{rounded(invoice.tax):f}"}} if taxed else {}
+        return {"TxnTaxDetail": {"TotalTax": f"{rounded(invoice.tax):f}"} if taxed else None}
     fields: Values = {"GlobalTaxCalculation": "TaxExcluded" if facts["tax_codes"] else "NotApplicable"}
     override = overriding_tax(invoice, facts["tax_codes"]) if mode == "ours" else None
-    return fields | ({"TxnTaxDetail": override} if override else {})
+    return fields | {"TxnTaxDetail": override}
 
 
 def _name(text: str, field: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,11 +23,12 @@ from plugins.quickbooks.faults import (
     refusal_of,
 )
 from plugins.quickbooks.finding import best
-from plugins.quickbooks.mapping import EXPECTED, is_voided
+from plugins.quickbooks.mapping import EXPECTED, WITH_LINES, is_voided
 
 Find = Callable[[Sequence[Sending]], Sequence[Found]]
 
 ENTITIES = {"services": "Item", "clients": "Customer", "invoices": "Invoice"}
+DOCUMENTS = {"Invoice"}
 _LOOK_AFTER = {DUPLICATE_NUMBER, DUPLICATE_NAME, BUSINESS}
 """Refusals of a create after which it may be there already: a repeated batch has been answered so too."""
 
@@ -39,10 +41,11 @@ class BatchSender:
         self._batch = batch
         self._find = find
         self._entity = ENTITIES[batch.stream]
+        self._before: dict[str, Row] = {}
 
     def send(self) -> list[Outcome]:
         """One outcome per sending. Raises OutcomeUnknown when no answer came: the same batch is then sent again."""
-        sendings = self._with_line_ids(self._batch.sendings)
+        sendings = self._as_they_stand(self._batch.sendings)
         items = [self._item(sending, sending.remote_version) for sending in sendings]
         answers = self._client.batch(items, request_id=self._batch.key)
         faults = {sending.ref: fault_in(answers.get(sending.ref)) for sending in sendings}
@@ -72,12 +75,16 @@ class BatchSender:
             body |= {"Id": sending.remote_id, "SyncToken": version, "sparse": True}
         return {"bId": sending.ref, "operation": str(sending.op), self._entity: body}
 
-    def _with_line_ids(self, sendings: Sequence[Sending]) -> list[Sending]:
-        """Lines of an update with the ids they have over there, or they would become new lines."""
-        changing = [item for item in sendings if item.op == Op.UPDATE and "Line" in item.body]
-        current = self._current(changing)
+    def _as_they_stand(self, sendings: Sequence[Sending]) -> list[Sending]:
+        """Updates of documents, whole: the tax beside the lines, and the lines with the ids they have over there.
+
+        What they show before is kept: a change of anything else must leave the total and the tax as they are.
+        """
+        changing = [item for item in sendings if item.op == Op.UPDATE and self._entity in DOCUMENTS]
+        self._before = self._current(changing)
         return [
-            _keeping_lines(item, current.get(str(item.remote_id))) if item in changing else item for item in sendings
+            _keeping_lines(_whole(item), self._before.get(str(item.remote_id))) if item in changing else item
+            for item in sendings
         ]
 
     def _update_again(self, stale: Sequence[Sending]) -> list[Outcome]:
@@ -96,9 +103,10 @@ class BatchSender:
             elif is_voided(row) and self._batch.stream == "invoices":
                 outcomes.append(Outcome(sending.ref, Status.CONFLICT, reason="It was voided in QuickBooks."))
             elif _shows(row, sending.body):
-                outcomes.append(Outcome(sending.ref, Status.UPDATED, str(row["Id"]), str(row["SyncToken"])))
+                outcomes.append(self._shown(sending, row))
             else:
                 again.append(sending)
+        self._before |= current
         if again:
             items = [self._item(sending, str(current[str(sending.remote_id)]["SyncToken"])) for sending in again]
             # A second call of the same batch: its own request id, derived, so that a repeat has it too.
@@ -132,19 +140,32 @@ class BatchSender:
         row = answer.get(self._entity)
         if not isinstance(row, Mapping):
             return Outcome(sending.ref, Status.UNCERTAIN, reason="QuickBooks' answer does not show it.")
+        return self._shown(sending, row)
+
+    def _shown(self, sending: Sending, row: Mapping[str, Any]) -> Outcome:
+        """It was written: under which id and version, and whether it shows what it should."""
         status = Status.CREATED if sending.op == Op.CREATE else Status.UPDATED
-        findings = tuple(differences(sending.body, row))
+        findings = tuple(differences(sending.body, row, self._before.get(str(sending.remote_id))))
         return Outcome(sending.ref, status, str(row["Id"]), str(row["SyncToken"]), findings=findings)
 
 
-def differences(body: Mapping[str, Any], row: Mapping[str, Any]) -> list[Finding]:
-    """What the books show otherwise than the document: its total, its tax. Compared after every write."""
+def differences(body: Mapping[str, Any], row: Mapping[str, Any], before: Row | None = None) -> list[Finding]:
+    """What the books show otherwise than the document: its total, its tax. Compared after every write.
+
+    before: what they showed until now, for an update that says nothing of either.
+    """
     expected = body.get(EXPECTED)
+    shown_total, shown_tax = _money(row)
     if expected is None:
-        return []
+        if before is None or (shown_total, shown_tax) == _money(before):
+            return []
+        was_total, was_tax = _money(before)
+        text = (
+            f"QuickBooks changed the total from {was_total} to {shown_total} and the tax from {was_tax} to {shown_tax} "
+            "with a change of something else."
+        )
+        return [Finding(False, "total", text, "Compare the two documents with the bookkeeper.", "total")]
     total, tax = (Decimal(expected[name]) for name in ("total", "tax"))
-    shown_total = Decimal(str(row.get("TotalAmt", 0)))
-    shown_tax = Decimal(str((row.get("TxnTaxDetail") or {}).get("TotalTax", 0)))
     findings = []
     if shown_total != total:
         text = f"The total is {shown_total} in QuickBooks and {total} here."
@@ -177,14 +198,27 @@ def _refused(sending: Sending, fault: Fault, there: Found | None) -> Outcome:
     return Outcome(sending.ref, Status.REJECTED, reason=reason, field=refusal.field, remedy=refusal.remedy)
 
 
+def _money(row: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
+    """The total and the tax that a document shows."""
+    tax = (row.get("TxnTaxDetail") or {}).get("TotalTax", 0)
+    return Decimal(str(row.get("TotalAmt", 0))), Decimal(str(tax))
+
+
+def _whole(sending: Sending) -> Sending:
+    """An update of lines or tax with all that belongs together: the other fields of it stand beside the total."""
+    together = {name: value for name, value in sending.body.get(EXPECTED, {}).get(WITH_LINES, {}).items() if value}
+    return replace(sending, body={**together, **sending.body})
+
+
 def _keeping_lines(sending: Sending, row: Row | None) -> Sending:
+    if "Line" not in sending.body:
+        return sending
     theirs = [line for line in (row or {}).get("Line", []) if line.get("DetailType") == "SalesItemLineDetail"]
     lines = [
         {**line, "Id": theirs[position]["Id"]} if position < len(theirs) else line
         for position, line in enumerate(sending.body["Line"])
     ]
-    body = {**sending.body, "Line": lines}
-    return Sending(sending.ref, sending.key, sending.op, body, sending.label, sending.remote_id, sending.remote_version)
+    return replace(sending, body={**sending.body, "Line": lines})
 
 
 def _shows(row: Any, body: Any) -> bool:

@@ -26,6 +26,7 @@ from hub.sdk import (
     TemporaryFailure,
     WebhookRejected,
 )
+from tests.plugins.quickbooks.conftest import ready
 from tests.plugins.quickbooks.connection import a_client, a_line, a_service, an_invoice, id_of
 
 
@@ -433,6 +434,37 @@ def test_changed_lines_keep_their_ids(us):
     us.connector.push(us.update("invoices", None, outcome, Line=lines))
     row = us.rows("Invoice")[0]
     assert ([line.get("Id") for line in row["Line"]], row["TotalAmt"]) == (["1", "2", None], Decimal("500.00"))
+
+
+def changed(connection, before, after):
+    """What of a document differs, as the engine sends it."""
+    first, second = (connection.batch("invoices", each).sendings[0].body for each in (before, after))
+    return {name: value for name, value in second.items() if first.get(name) != value}
+
+
+def test_changed_lines_take_their_tax_along(connect):
+    connection = ready(connect(country="US", automated_tax="10"))
+    # 5 % of 100.00, then of 50.00 and another 50.00: the tax is the same, and still ours to say
+    before = an_invoice("1", a_line(tax_rate="5"))
+    after = an_invoice("1", a_line("0.5", tax_rate="5"), a_line("0.5", tax_rate="5", position=2))
+    (outcome,) = connection.push("invoices", before)
+    (second,) = connection.connector.push(
+        connection.update("invoices", None, outcome, **changed(connection, before, after))
+    )
+    row = connection.rows("Invoice")[0]
+    assert (len(row["Line"]), row["TotalAmt"], second.findings) == (3, Decimal("105.00"), ())
+
+
+def test_an_update_of_a_note_that_changes_the_total_is_a_finding(us):
+    (outcome,) = us.push("invoices", an_invoice())
+    row = us.rows("Invoice")[0]
+    answer = {"bId": "1", "Invoice": {**row, "SyncToken": "1", "TotalAmt": Decimal("110.00")}}
+    us.server.sandbox.add_fault(path="*/batch", status=200, body={"BatchItemResponse": [answer]})
+    (second,) = us.connector.push(us.update("invoices", None, outcome, PrivateNote="PO reference: 7"))
+    assert [finding.text for finding in second.findings] == [
+        "QuickBooks changed the total from 100.00 to 110.00 and the tax from 0.00 to 0.00 with a change of something "
+        "else."
+    ]
 
 
 def test_an_empty_field_is_emptied_there(us):

@@ -38,7 +38,12 @@ def body(invoice, facts=US, **settings):
 
 def test_an_invoice_in_the_united_states():
     invoice = an_invoice("2026-0001", a_line("14.500000", "128.350000", "10"), memo="Thanks", po_reference="7")
-    assert body(invoice) == {
+    whole = body(invoice)
+    assert whole[mapping.EXPECTED].pop(mapping.WITH_LINES) == {
+        "Line": whole["Line"],
+        "TxnTaxDetail": whole["TxnTaxDetail"],
+    }
+    assert whole == {
         "CustomerRef": {"value": "20"},
         "DocNumber": "2026-0001",
         "TxnDate": "2026-01-31",
@@ -114,7 +119,7 @@ def test_the_tax_code_of_a_line(facts, rate, mode, code):
 )
 def test_the_tax_of_a_document(facts, rate, mode, fields):
     whole = body(an_invoice("1", a_line(tax_rate=rate), currency=facts["currency"]), facts, tax_mode=mode)
-    assert {name: whole[name] for name in ("TxnTaxDetail", "GlobalTaxCalculation") if name in whole} == fields
+    assert {name: whole[name] for name in ("TxnTaxDetail", "GlobalTaxCalculation") if whole.get(name)} == fields
 
 
 def test_tax_over_there_that_comes_to_the_same_is_not_sent():
