@@ -53,9 +53,8 @@ def item_from_service(service: ServiceRecord, facts: Values) -> Values:
         "Type": "Service",
         "IncomeAccountRef": {"value": facts["income_account"]["id"]},
         "Description": _text(service.description, DESCRIPTION_LIMIT, "description"),
+        "Sku": _text(service.code, NAME_LIMIT, "code"),
     }
-    if service.code:
-        body["Sku"] = _text(service.code, NAME_LIMIT, "code")
     return body
 
 
@@ -82,12 +81,19 @@ def invoice_from_invoice(invoice: InvoiceRecord, facts: Values, settings: Values
     _check_money(invoice, facts, settings)
     lines = [_line(line, invoice.currency, facts, settings, remote_ids) for line in invoice.lines]
     taxes = _tax_fields(invoice, facts, settings)
+    email = invoice.bill_to_email
+    note = f"PO reference: {invoice.po_reference}" if invoice.po_reference else ""
     body: Values = {
         "CustomerRef": {"value": remote_ids[client_ref(invoice, facts)]},
         "DocNumber": _text(invoice.number, NUMBER_LIMIT, "number"),
         "TxnDate": invoice.dated_on.isoformat(),
         "DueDate": invoice.due_on.isoformat(),
         "Line": lines,
+        # What is empty is said to be: an update that leaves it out would leave the old one there.
+        "CustomerMemo": {"value": _text(invoice.memo, MEMO_LIMIT, "memo")} if invoice.memo else None,
+        "PrivateNote": _text(note, NOTE_LIMIT, "po_reference"),
+        "BillEmail": {"Address": _text(email, 100, "bill_to_email")} if email else None,
+        "BillAddr": _address(invoice.bill_to),
         EXPECTED: {
             "total": money_text(invoice.total, invoice.currency),
             "tax": money_text(invoice.tax, invoice.currency),
@@ -96,15 +102,6 @@ def invoice_from_invoice(invoice: InvoiceRecord, facts: Values, settings: Values
     }
     if facts["multicurrency"]:
         body["CurrencyRef"] = {"value": invoice.currency}
-    if invoice.memo:
-        body["CustomerMemo"] = {"value": _text(invoice.memo, MEMO_LIMIT, "memo")}
-    if invoice.po_reference:
-        body["PrivateNote"] = _text(f"PO reference: {invoice.po_reference}", NOTE_LIMIT, "po_reference")
-    if invoice.bill_to_email:
-        body["BillEmail"] = {"Address": _text(invoice.bill_to_email, 100, "bill_to_email")}
-    address = _address(invoice.bill_to)
-    if address:
-        body["BillAddr"] = address
     return body | taxes
 
 

@@ -473,6 +473,23 @@ def test_an_empty_field_is_emptied_there(us):
     assert "PrimaryPhone" not in us.rows("Customer")[-1]
 
 
+def test_what_is_emptied_on_an_invoice_is_emptied_there(us):
+    address = replace(a_client().address, city="Leeds")
+    full = an_invoice("1", memo="Thanks", po_reference="7", bill_to_email="a@acme.example", bill_to=address)
+    (outcome,) = us.push("invoices", full)
+    us.connector.push(us.update("invoices", None, outcome, **changed(us, full, an_invoice("1"))))
+    names = {"CustomerMemo", "PrivateNote", "BillEmail", "BillAddr"}
+    assert names & set(us.rows("Invoice")[0]) == set()
+
+
+def test_a_code_taken_off_a_service_is_emptied_there(us):
+    before, after = (us.batch("services", a_service("X", code=code)).sendings[0].body for code in ("X-1", ""))
+    (outcome,) = us.push("services", a_service("X", code="X-1"))
+    body = {name: value for name, value in after.items() if before.get(name) != value}
+    us.connector.push(us.update("services", None, outcome, **body))
+    assert "Sku" not in us.rows("Item")[-1]
+
+
 def test_a_customer_made_inactive_there_can_still_be_changed(us):
     (outcome,) = us.push("clients", a_client("Brown"))
     act(us, "deactivate_customer", id=outcome.remote_id)

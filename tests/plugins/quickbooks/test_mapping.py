@@ -43,7 +43,7 @@ def test_an_invoice_in_the_united_states():
         "Line": whole["Line"],
         "TxnTaxDetail": whole["TxnTaxDetail"],
     }
-    assert whole == {
+    assert {name: value for name, value in whole.items() if value} == {
         "CustomerRef": {"value": "20"},
         "DocNumber": "2026-0001",
         "TxnDate": "2026-01-31",
