@@ -36,6 +36,7 @@ Row = Mapping[str, Any]
 
 EXPECTED, WITH_LINES = "hub:expected", "with_lines"
 NAME_LIMIT, NUMBER_LIMIT, DESCRIPTION_LIMIT, MEMO_LIMIT, NOTE_LIMIT = 100, 21, 4000, 1000, 4000
+ADDRESS_LINES, LINE_LIMIT, ADDRESS_LIMIT, POSTCODE_LIMIT = 5, 500, 255, 30
 
 
 # Going out ------------------------------------------------------------------------------------------------------------
@@ -200,13 +201,17 @@ def _text(text: str, longest: int, field: str) -> str:
 
 
 def _address(address: Address) -> dict[str, str] | None:
+    """A postal address; the fifth and last line takes all that are left, so that none is lost."""
+    street = [line.strip() for line in address.street.splitlines() if line.strip()]
+    if len(street) > ADDRESS_LINES:
+        street[ADDRESS_LINES - 1 :] = [", ".join(street[ADDRESS_LINES - 1 :])]
     parts = {
-        "City": address.city,
-        "CountrySubDivisionCode": address.region,
-        "PostalCode": address.postcode,
+        "City": _text(address.city, ADDRESS_LIMIT, "address.city"),
+        "CountrySubDivisionCode": _text(address.region, ADDRESS_LIMIT, "address.region"),
+        "PostalCode": _text(address.postcode, POSTCODE_LIMIT, "address.postcode"),
         "Country": address.country,
     }
-    lines = {f"Line{number + 1}": line for number, line in enumerate(address.street.splitlines()[:5])}
+    lines = {f"Line{number}": _text(line, LINE_LIMIT, "address.street") for number, line in enumerate(street, 1)}
     return {name: text for name, text in (lines | parts).items() if text} or None
 
 

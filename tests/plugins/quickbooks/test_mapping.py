@@ -267,3 +267,31 @@ def test_an_address_of_several_lines():
         "CountrySubDivisionCode": "NY",
         "Country": "US",
     }
+
+
+def test_the_last_line_of_an_address_takes_all_that_are_left():
+    client = a_client()
+    street = "Acme\n\nc/o Brown\n1 Road\nHouse 2\nFloor 3\nRoom 4"
+    address = mapping.customer_from_client(replace(client, address=replace(client.address, street=street)), US)
+    assert address["BillAddr"] == {
+        "Line1": "Acme",
+        "Line2": "c/o Brown",
+        "Line3": "1 Road",
+        "Line4": "House 2",
+        "Line5": "Floor 3, Room 4",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"street": "a\nb\nc\nd\n" + "e" * 300 + "\n" + "f" * 300}, "address.street"),
+        ({"city": "x" * 256}, "address.city"),
+        ({"postcode": "1" * 31}, "address.postcode"),
+    ],
+)
+def test_an_address_that_is_too_long_is_named(values, field):
+    client = a_client()
+    with pytest.raises(PermanentFailure) as refused:
+        mapping.customer_from_client(replace(client, address=replace(client.address, **values)), US)
+    assert refused.value.field == field
