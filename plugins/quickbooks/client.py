@@ -79,20 +79,28 @@ class QuickBooksClient:
         """Pages of what changed at or after a time, oldest first, each with the server's time of its answer.
 
         The lower bound moves with the rows, so that a row that changes while paging comes again instead of pushing
-        another one out of sight; position paging is only for many rows of the same second.
+        another one out of sight. Where one second has more rows than a page, its pages are read by position, and once
+        more until they show nothing new: a row that left the second meanwhile has moved the others up.
         """
         lower, start = since, 1
         seen: set[tuple[str, str]] = set()
+        is_news = False
         while True:
             changed = f"MetaData.LastUpdatedTime >= {quoted(lower)}"
             rows, time = self._query(select(entity, changed, order="MetaData.LastUpdatedTime, Id", start=start))
             fresh = [row for row in rows if (row["Id"], row["SyncToken"]) not in seen]
             seen |= {(row["Id"], row["SyncToken"]) for row in fresh}
+            is_news = is_news or bool(fresh)
             yield fresh, time
-            if len(rows) < PAGE:
+            last = str(rows[-1]["MetaData"]["LastUpdatedTime"]) if rows else lower
+            if len(rows) == PAGE and last == lower:
+                start += PAGE
+            elif start > 1 and is_news:
+                start, is_news = 1, False
+            elif len(rows) < PAGE:
                 return
-            last = str(rows[-1]["MetaData"]["LastUpdatedTime"])
-            lower, start = (lower, start + PAGE) if last == lower else (last, 1)
+            else:
+                lower, start, is_news = last, 1, False
 
     def changes(self, entity: str, since: str) -> tuple[list[Row], str]:
         """Change data capture: what changed or was deleted since, and the server's time. At most 1000, unmarked."""

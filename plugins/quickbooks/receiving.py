@@ -49,15 +49,18 @@ class PaymentReader:
 
     def _queried(self, since: str) -> Iterator[Page]:
         """Everything since a time, oldest first; between pages the cursor is the time of the last row."""
-        first_time = ""
+        first_time, reached = "", since
         pages = self._client.query_changed("Payment", since)
         page = next(pages, None)
         while page is not None:
             rows, time = page
             first_time = first_time or time
             page = next(pages, None)
-            reached = rows[-1]["MetaData"]["LastUpdatedTime"] if page is not None and rows else first_time
-            yield self._page(rows, reached or since)
+            if page is None:
+                reached = first_time or reached
+            elif rows:
+                reached = rows[-1]["MetaData"]["LastUpdatedTime"]
+            yield self._page(rows, reached)
 
     def _page(self, rows: Sequence[Row], since: str | None) -> Page:
         changes: list[Change] = []
