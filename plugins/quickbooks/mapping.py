@@ -218,17 +218,18 @@ def _address(address: Address) -> dict[str, str] | None:
 # Coming in ------------------------------------------------------------------------------------------------------------
 
 
-def change_from_payment(payment: Row, home_currency: str) -> Change:
+def change_from_payment(payment: Row, home_currency: str, payer: str = "") -> Change:
     """A payment as the hub takes it in; only those of its customers matter here. Vendor's page "Payment".
 
-    A voided payment has no amount and pays nothing. Invoices that the hub does not know are left out.
+    payer: the customer whose invoices it pays, where a parent customer pays for it. A voided payment has no amount and
+    pays nothing. Invoices that the hub does not know are left out.
     """
     times = payment.get("MetaData") or {}
     if payment.get("status") == "Deleted":
         return Change("payments", str(payment["Id"]), {}, deleted=True)
     currency = currency_of(payment, home_currency)
     values: Values = {
-        "client_id": RemoteRef("clients", str(payment["CustomerRef"]["value"]), Missing.LEAVE_OUT),
+        "client_id": RemoteRef("clients", payer or str(payment["CustomerRef"]["value"]), Missing.LEAVE_OUT),
         "currency": currency,
         "amount": money_text(_amount(payment.get("TotalAmt")), currency),
         "received_on": payment["TxnDate"],

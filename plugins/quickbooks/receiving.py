@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from hub.sdk import Change, Cursor, Page, Refused, StatementLine
@@ -14,11 +15,16 @@ CAPTURE_LIMIT = 1000
 """Change data capture drops what is beyond, without a mark."""
 CAPTURE_DAYS = 29
 """It looks back 30 days; a day is left for clocks and slow runs."""
+LOOK_AGAIN_AFTER, LOOK_AGAIN_DAYS = timedelta(hours=20), 120
+"""Once a day the payments of the last months are read again: those of no record of the hub may be of one by now."""
 DOCUMENTS = {"invoices": "Invoice", "payments": "Payment"}
 
 
 class PaymentReader:
-    """Pages of payments since a cursor: {"v": 1, "since": a time of the server's clock}."""
+    """Pages of payments since a cursor: {"v": 1, "since": a time of the server's clock, "looked_at", "looking"}.
+
+    looked_at: when the payments of the last months were last read again; looking: how far that has come by now.
+    """
 
     def __init__(self, client: QuickBooksClient, *, home_currency: str, start_on: date | None, lookback_s: int) -> None:
         self._client = client
@@ -28,26 +34,40 @@ class PaymentReader:
 
     def pages(self, cursor: Cursor | None) -> Iterator[Page]:
         """What changed since, seen from a little before the cursor: the server's times have only seconds."""
+        now = datetime.now(UTC)
         if cursor is None:
-            yield from self._queried(BEGINNING)
+            yield from self._queried(BEGINNING, now.isoformat())
             return
         since = datetime.fromisoformat(cursor["since"]) - self._lookback
-        if since < datetime.now(UTC) - timedelta(days=CAPTURE_DAYS):
-            yield from self._queried(since.isoformat(timespec="seconds"))
+        looked_at = str(cursor.get("looked_at") or "")
+        if not looked_at or now - datetime.fromisoformat(looked_at) >= LOOK_AGAIN_AFTER:
+            # What was of no client or invoice of the hub may be of one by now. Deletions are told by the capture.
+            if since >= now - timedelta(days=CAPTURE_DAYS):
+                rows, _ = self._client.changes("Payment", since.isoformat(timespec="seconds"))
+                yield replace(self._page(_deleted(rows), cursor["since"]), cursor=cursor)
+            again = min(since, now - timedelta(days=LOOK_AGAIN_DAYS)).isoformat(timespec="seconds")
+            pages = self._queried(str(cursor.get("looking") or again), now.isoformat())
+            page = next(pages)
+            for later in pages:
+                yield replace(page, cursor={**cursor, "looking": (page.cursor or {})["since"]})
+                page = later
+            yield page
+            return
+        if since < now - timedelta(days=CAPTURE_DAYS):
+            yield from self._queried(since.isoformat(timespec="seconds"), looked_at)
             return
         rows, time = self._client.changes("Payment", since.isoformat(timespec="seconds"))
         if len(rows) >= CAPTURE_LIMIT:
-            deleted = [row for row in rows if row.get("status") == "Deleted"]
-            yield self._page(deleted, cursor["since"])
-            yield from self._queried(since.isoformat(timespec="seconds"))
+            yield self._page(_deleted(rows), cursor["since"], looked_at)
+            yield from self._queried(since.isoformat(timespec="seconds"), looked_at)
             return
-        yield self._page(rows, time or cursor["since"])
+        yield self._page(rows, time or cursor["since"], looked_at)
 
     def read(self, ids: Sequence[str]) -> Page:
         """These payments as they are now."""
         return self._page(self._client.by_ids("Payment", ids), None)
 
-    def _queried(self, since: str) -> Iterator[Page]:
+    def _queried(self, since: str, looked_at: str) -> Iterator[Page]:
         """Everything since a time, oldest first; between pages the cursor is the time of the last row."""
         first_time, reached = "", since
         pages = self._client.query_changed("Payment", since)
@@ -57,23 +77,36 @@ class PaymentReader:
             first_time = first_time or time
             page = next(pages, None)
             if page is None:
-                reached = first_time or reached
-            elif rows:
+                yield self._page(rows, first_time or reached, looked_at)
+                return
+            if rows:
                 reached = rows[-1]["MetaData"]["LastUpdatedTime"]
-            yield self._page(rows, reached)
+            yield self._page(rows, reached, looked_at)
 
-    def _page(self, rows: Sequence[Row], since: str | None) -> Page:
+    def _page(self, rows: Sequence[Row], since: str | None, looked_at: str = "") -> Page:
         changes: list[Change] = []
         refused: list[Refused] = []
-        for row in rows:
-            if not self._counts(row):
+        counted = [row for row in rows if self._counts(row)]
+        owners = self._owners(counted)
+        for row in counted:
+            payers = {owners[id] for id in applied_to_invoices(row) if id in owners}
+            if len(payers) > 1:
+                reason = "The payment pays invoices of several customers; here each payment has one client."
+                refused.append(Refused(str(row["Id"]), f"{reason} Divide it in QuickBooks.", "client_id"))
                 continue
             try:
-                changes.append(change_from_payment(row, self._home))
+                changes.append(change_from_payment(row, self._home, next(iter(payers), "")))
             except (KeyError, ValueError, ArithmeticError) as error:
                 reason = f"The payment cannot be read: {type(error).__name__} {error}."
                 refused.append(Refused(str(row.get("Id", "")), reason))
-        return Page(tuple(changes), {"v": 1, "since": since} if since else None, tuple(refused))
+        cursor = {"v": 1, "since": since, "looked_at": looked_at} if since else None
+        return Page(tuple(changes), cursor, tuple(refused))
+
+    def _owners(self, payments: Sequence[Row]) -> dict[str, str]:
+        """Whose each paid invoice is: a parent customer may pay for its sub-customers. A read for a hundred."""
+        ids = dict.fromkeys(id for payment in payments for id in applied_to_invoices(payment))
+        invoices = self._client.by_ids("Invoice", list(ids))
+        return {str(row["Id"]): str(row["CustomerRef"]["value"]) for row in invoices}
 
     def _counts(self, row: Row) -> bool:
         """Payments from the start day on; those that only apply a credit are no money and are not read."""
@@ -83,6 +116,10 @@ class PaymentReader:
         if self._start_on is not None and on < self._start_on.isoformat():
             return False
         return not (_is_credit_applied(row) and applied_to_invoices(row))
+
+
+def _deleted(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row.get("status") == "Deleted"]
 
 
 def _is_credit_applied(row: Row) -> bool:

@@ -96,13 +96,21 @@ class Payments:
         if id not in self._books.state["entities"]["Invoice"]:
             raise faults.unknown_reference("Line.LinkedTxn.TxnId", id)
         invoice = self._books.get("Invoice", id)
-        if invoice["CustomerRef"]["value"] != customer["Id"]:
+        if customer["Id"] not in self._lineage(invoice["CustomerRef"]["value"]):
             raise faults.business("The invoice belongs to another customer")
         part = amount(line.get("Amount"), "Line.Amount")
         before = sum((each["Amount"] for each in (old or {}).get("Line", []) if _invoice_id(each) == id), Decimal(0))
         if part > invoice["Balance"] + before:
             raise faults.business(f"Invoice {id} has an open balance of {invoice['Balance']}")
         return {"Amount": part, "LinkedTxn": [{"TxnId": id, "TxnType": "Invoice"}]}
+
+    def _lineage(self, id: str) -> list[str]:
+        """A customer and its parents: each of them may pay its invoices."""
+        ids: list[str] = []
+        while id and id not in ids:
+            ids.append(id)
+            id = str((self._books.get("Customer", id).get("ParentRef") or {}).get("value", ""))
+        return ids
 
     def _apply(self, payment: Entity, before: Entity | None) -> None:
         """Bring the invoices in step: their balance, links and version change with the payment."""

@@ -23,14 +23,24 @@ class Company(Sandbox):
 
     @action
     def pay_invoice(
-        self, number: str = "", id: str = "", amount: Any = None, on: str | None = None, reference: str = ""
+        self,
+        number: str = "",
+        id: str = "",
+        amount: Any = None,
+        on: str | None = None,
+        reference: str = "",
+        payer: str = "",
     ) -> Entity:
-        """Receive a payment for an invoice, by its number or id: all that is open, or an amount."""
+        """Receive a payment for an invoice, by its number or id: all that is open, or an amount.
+
+        payer: the id of a parent customer who pays for it.
+        """
         invoice = self._invoice(number, id)
         paid = _decimal(amount) if amount is not None else invoice["Balance"]
         applied = min(paid, invoice["Balance"])
         line = {"Amount": applied, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}
-        body: Entity = {"CustomerRef": invoice["CustomerRef"], "CurrencyRef": invoice["CurrencyRef"], "TotalAmt": paid}
+        body: Entity = {"CustomerRef": {"value": payer} if payer else invoice["CustomerRef"], "TotalAmt": paid}
+        body["CurrencyRef"] = invoice["CurrencyRef"]
         body |= {"Line": [line] if applied else [], "PaymentRefNum": reference}
         return self._as_user("Payment", "create", body | ({"TxnDate": on} if on else {}))
 

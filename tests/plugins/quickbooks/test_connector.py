@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -550,6 +550,46 @@ def test_a_deleted_payment_is_told(us):
     assert [(change.remote_id, change.deleted) for change in changes] == [(payment["Id"], True)]
 
 
+def parent_of(connection, *customers):
+    """A parent customer of these, entered there."""
+    parent = act(connection, "create_customer", DisplayName="Acme Group")["Id"]
+    for id in customers:
+        act(connection, "edit_customer", id=id, Job=True, ParentRef={"value": parent})
+    return parent
+
+
+def test_a_payment_of_the_parent_is_of_the_customer_whose_invoice_it_pays(us):
+    us.push("invoices", an_invoice())
+    customer = us.rows("Customer")[0]["Id"]
+    act(us, "pay_invoice", number="2026-0001", payer=parent_of(us, customer))
+    ((change,), _) = payments(us)
+    assert change.values["client_id"].remote_id == customer
+    assert [each["amount"] for each in change.values["allocations"]] == ["100.00"]
+
+
+def test_a_payment_for_several_customers_is_for_a_person(us):
+    us.push("clients", a_client("Brown"))
+    us.push("invoices", an_invoice("1"), an_invoice("2", client="Brown"))
+    parent = parent_of(us, *(row["Id"] for row in us.rows("Customer")))
+    lines = [{"Amount": 100, "LinkedTxn": [{"TxnId": row["Id"], "TxnType": "Invoice"}]} for row in us.rows("Invoice")]
+    whole = {"Id": "7", "TxnDate": "2026-02-01", "TotalAmt": 200, "CustomerRef": {"value": parent}, "Line": lines}
+    page = captured(us, whole)
+    assert [(refused.remote_id, refused.field) for refused in page.refused] == [("7", "client_id")]
+
+
+def test_once_a_day_all_payments_of_the_last_months_are_looked_at_again(us):
+    # The hub may have come to know the client or the invoice since.
+    us.push("invoices", an_invoice())
+    payment = act(us, "pay_invoice", number="2026-0001")
+    _, cursor = payments(us)
+    cursor["since"] = (us.server.sandbox.now() + timedelta(hours=1)).isoformat()  # nothing is new
+    assert payments(us, cursor)[0] == []
+    cursor["looked_at"] = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
+    changes, later = payments(us, cursor)
+    assert [change.remote_id for change in changes] == [payment["Id"]]
+    assert later["looked_at"] > cursor["looked_at"]
+
+
 def test_payments_before_the_start_day_are_not_read(connect):
     connection = connect(start_on=date(2026, 2, 1))
     connection.push("services", a_service())
@@ -584,7 +624,8 @@ def captured(us, *rows):
         "time": us.server.sandbox.now().isoformat(),
     }
     us.server.sandbox.add_fault(path="*/cdc", status=200, body=answer)
-    return next(us.connector.pull("payments", {"v": 1, "since": us.server.sandbox.now().isoformat()}))
+    now = us.server.sandbox.now().isoformat()
+    return next(us.connector.pull("payments", {"v": 1, "since": now, "looked_at": now}))
 
 
 def test_a_payment_that_cannot_be_read_stops_no_other(us):

@@ -24,13 +24,31 @@ def row(id, time=SECOND, version="0"):
     }
 
 
+def reader(pages):
+    """Reads these pages of rows, at noon."""
+    client = SimpleNamespace(
+        query_changed=lambda *_: iter([(page, "2026-02-01T12:00:00+00:00") for page in pages]),
+        changes=lambda *_: ([], ""),
+        by_ids=lambda *_: [],
+    )
+    return PaymentReader(client, home_currency="USD", start_on=None, lookback_s=300)
+
+
 def test_a_page_without_news_moves_the_cursor_no_further():
-    # Many rows of one second: the second page repeats the first, the third goes on. Read at noon.
+    # Many rows of one second: the second page repeats the first, the third goes on.
     pages = [[row(1)], [], [row(2)]]
-    client = SimpleNamespace(query_changed=lambda *_: iter([(page, "2026-02-01T12:00:00+00:00") for page in pages]))
-    reader = PaymentReader(client, home_currency="USD", start_on=None, lookback_s=300)
-    cursors = [page.cursor["since"] for page in reader.pages(None)]
+    cursors = [page.cursor["since"] for page in reader(pages).pages(None)]
     assert cursors == [SECOND, SECOND, "2026-02-01T12:00:00+00:00"]
+
+
+def test_a_daily_look_that_is_cut_short_goes_on_where_it_stood():
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    deletions, first, last = reader([[row(1)], [row(2)]]).pages({"v": 1, "since": now, "looked_at": ""})
+    assert (deletions.cursor["since"], first.cursor) == (
+        now,
+        {"v": 1, "since": now, "looked_at": "", "looking": SECOND},
+    )
+    assert ("looking" in last.cursor, last.cursor["looked_at"] >= now) == (False, True)
 
 
 @pytest.mark.parametrize("leaving", ["1", "4"])
