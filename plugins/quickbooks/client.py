@@ -22,6 +22,7 @@ Row = dict[str, Any]
 
 PAGE = 1000
 """The most rows of one query answer."""
+DISCOVERY_LIFE = timedelta(days=1)
 NAME_LISTS = ("Customer", "Item")
 """Queries show only the active ones of these unless asked otherwise."""
 READ_LIMITS, BATCH_LIMITS = ("company", "app"), ("company", "app", "batch")
@@ -184,12 +185,12 @@ class QuickBooksClient:
 
         Raises ConfigurationFailure for a dead token or wrong app credentials, TemporaryFailure for all else.
         """
-        address = self._token_address()
+        address, login = self._token_address(tokens)
         try:
-            return self._renewed(address, str(tokens["refresh_token"]))
+            return self._renewed(address, str(tokens["refresh_token"])) | login
         except OutcomeUnknown:  # the answer is lost, and perhaps a rotated token with it: once more with the old one
             try:
-                return self._renewed(address, str(tokens["refresh_token"]))
+                return self._renewed(address, str(tokens["refresh_token"])) | login
             except OutcomeUnknown as failure:
                 raise TemporaryFailure("The QuickBooks login service does not answer.") from failure
 
@@ -215,8 +216,13 @@ class QuickBooksClient:
             "refresh_token": answer.get("refresh_token") or refresh_token,
         }
 
-    def _token_address(self) -> str:
+    def _token_address(self, tokens: Values) -> tuple[str, Values]:
+        """The token address, from the discovery document of at most a day ago; it is kept with the tokens."""
         url = discovery_url(self._settings)
+        known = tokens.get("discovered") or {}
+        now = datetime.now(UTC)
+        if known.get("url") == url and now - datetime.fromisoformat(known["at"]) < DISCOVERY_LIFE:
+            return str(known["token_endpoint"]), {"discovered": known}
         response = self._http.request("GET", url, headers={"Accept": "application/json"})
         answer = json_of(response)
         if response.status_code >= 500 or response.status_code == 429:
@@ -225,7 +231,8 @@ class QuickBooksClient:
             raise ConfigurationFailure(
                 f"{url} is no OAuth discovery document. Check discovery_url.", field="discovery_url"
             )
-        return str(answer["token_endpoint"])
+        found = {"url": url, "token_endpoint": str(answer["token_endpoint"]), "at": now.isoformat()}
+        return found["token_endpoint"], {"discovered": found}
 
 
 def _part(answer: Row, name: str) -> Row:

@@ -72,7 +72,10 @@ def json_of(response: requests.Response) -> Any:
 
 
 def is_token_refused(response: requests.Response, answer: Any) -> bool:
+    """Is a new token worth a try? Not where the login itself may not in: that is for a person."""
     fault = fault_in(answer)
+    if fault is not None and fault.code in ACCESS_CODES:
+        return False
     return response.status_code == 401 or (fault is not None and fault.code in TOKEN_CODES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -163,6 +164,27 @@ def test_a_bad_discovery_document(vendor, client, status, body, failure):
     vendor.replace(responses.GET, f"{BASE}/discovery", body=body, status=status)
     with pytest.raises(failure):
         client.preferences()
+
+
+def test_the_discovery_document_is_read_once_a_day(vendor, client):
+    client.renew({"refresh_token": "r1"})
+    tokens = client.renew({"refresh_token": "r1"})
+    read = len([call for call in vendor.calls if call.request.url.endswith("/discovery")])
+    client.renew(tokens)
+    assert len([call for call in vendor.calls if call.request.url.endswith("/discovery")]) == read
+    old = {**tokens["discovered"], "at": (datetime.now(UTC) - timedelta(days=2)).isoformat()}
+    client.renew(tokens | {"discovered": old})
+    client.renew(tokens | {"discovered": {**tokens["discovered"], "url": "http://127.0.0.1:9/other"}})
+    assert len([call for call in vendor.calls if call.request.url.endswith("/discovery")]) == read + 2
+
+
+@pytest.mark.parametrize("code", ["000120", "003100"])
+def test_a_401_of_another_kind_is_for_a_person_and_renews_nothing(vendor, client, code):
+    vendor.get(f"{COMPANY}/preferences", json=gateway(code), status=401)
+    with pytest.raises(ConfigurationFailure) as refused:
+        client.preferences()
+    renewals = [call for call in vendor.calls if call.request.url == TOKEN]
+    assert (refused.value.field, refused.value.reauthorise, len(renewals)) == ("realm_id", True, 1)  # the first token
 
 
 def test_amounts_travel_as_numbers_with_every_digit(vendor, client):
