@@ -43,8 +43,12 @@ ADDRESS_LINES, LINE_LIMIT, ADDRESS_LIMIT, POSTCODE_LIMIT = 5, 500, 255, 30
 
 
 def client_ref(invoice: InvoiceRecord, facts: Values) -> Ref:
-    """The customer an invoice needs: with several currencies, each customer has one of them for ever."""
-    return Ref("clients", invoice.client_id, invoice.currency if facts["multicurrency"] else "")
+    """The customer an invoice needs: with several currencies, each customer has one of them for ever.
+
+    The part of the home currency is empty, as it is without several: who is known when they are switched on stays so.
+    """
+    is_foreign = facts["multicurrency"] and invoice.currency != facts["currency"]
+    return Ref("clients", invoice.client_id, invoice.currency if is_foreign else "")
 
 
 def item_from_service(service: ServiceRecord, facts: Values) -> Values:
@@ -60,13 +64,14 @@ def item_from_service(service: ServiceRecord, facts: Values) -> Values:
 
 
 def customer_from_client(client: ClientRecord, facts: Values, part: str = "") -> Values:
-    """A Customer; part: its currency where the company keeps several. Vendor's page "Customer".
+    """A Customer; part: its currency where that is not the home currency. Vendor's page "Customer".
 
     A client billed in a second currency is a second customer, and names are taken once: its name ends in the currency.
     """
     name = _name(client.name, "name")
-    if part and part != (client.currency or facts["currency"]):
-        name = _name(f"{name} ({part})", "name")
+    currency = part or facts["currency"]
+    if facts["multicurrency"] and currency != (client.currency or facts["currency"]):
+        name = _name(f"{name} ({currency})", "name")
     body: Values = {
         "DisplayName": name,
         "CompanyName": _text(client.legal_name, 100, "legal_name"),
@@ -74,7 +79,7 @@ def customer_from_client(client: ClientRecord, facts: Values, part: str = "") ->
         "PrimaryPhone": {"FreeFormNumber": _text(client.phone, 30, "phone")} if client.phone else None,
         "BillAddr": _address(client.address),
     }
-    return body | ({"CurrencyRef": {"value": part}} if part else {})
+    return body | ({"CurrencyRef": {"value": currency}} if facts["multicurrency"] else {})
 
 
 def invoice_from_invoice(invoice: InvoiceRecord, facts: Values, settings: Values, remote_ids: RemoteIds) -> Values:

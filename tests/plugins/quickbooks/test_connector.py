@@ -310,13 +310,21 @@ def test_with_their_tax_none_is_sent(connect):
 def test_a_client_billed_in_two_currencies_is_two_customers(connect):
     connection = connect(country="US", multicurrency=True)
     connection.push("services", a_service())
-    for currency in ("USD", "EUR"):
-        connection.push("clients", a_client(), part=currency)
+    for currency, part in (("USD", ""), ("EUR", "EUR")):
+        connection.push("clients", a_client(), part=part)
         invoice = an_invoice(f"1-{currency}", currency=currency)
-        assert connection.connector.needs("invoices", invoice)[0].part == currency
+        assert connection.connector.needs("invoices", invoice)[0].part == part
         assert statuses(connection.push("invoices", invoice)) == [Status.CREATED]
     names = {row["DisplayName"]: row["CurrencyRef"]["value"] for row in connection.rows("Customer")}
     assert names == {"Acme": "USD", "Acme (EUR)": "EUR"}
+
+
+def test_a_client_that_is_known_when_several_currencies_are_switched_on_stays_known(us):
+    us.push("invoices", an_invoice("1"))
+    us.server.sandbox.state["multicurrency"] = True
+    us.check()
+    assert statuses(us.push("invoices", an_invoice("2"))) == [Status.CREATED]
+    assert len(us.rows("Customer")) == 1
 
 
 # Customers and services -----------------------------------------------------------------------------------------------

@@ -158,16 +158,15 @@ def test_with_several_currencies_the_document_names_its_own():
     ("client", "part", "name"),
     [
         (a_client("Acme"), "", "Acme"),
-        (a_client("Acme"), "USD", "Acme"),  # the company's own currency
         (a_client("Acme"), "EUR", "Acme (EUR)"),
         (a_client("Acme", currency="EUR"), "EUR", "Acme"),
-        (a_client("Acme", currency="EUR"), "USD", "Acme (USD)"),
+        (a_client("Acme", currency="EUR"), "", "Acme (USD)"),  # the company's own currency
         (a_client("  Acme \n Ltd\t"), "", "Acme Ltd"),
     ],
 )
 def test_the_name_of_a_customer(client, part, name):
-    customer = mapping.customer_from_client(client, US, part)
-    assert (customer["DisplayName"], customer.get("CurrencyRef")) == (name, {"value": part} if part else None)
+    customer = mapping.customer_from_client(client, US | {"multicurrency": True}, part)
+    assert (customer["DisplayName"], customer["CurrencyRef"]) == (name, {"value": part or "USD"})
 
 
 @pytest.mark.parametrize(
