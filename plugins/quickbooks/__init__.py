@@ -32,7 +32,7 @@ from hub.sdk import (
 from plugins.quickbooks import mapping, receiving, webhooks
 from plugins.quickbooks.client import QuickBooksClient
 from plugins.quickbooks.company import facts_of, findings_of
-from plugins.quickbooks.finding import Names, find_invoices
+from plugins.quickbooks.finding import Names, find_invoices, find_renumbered
 from plugins.quickbooks.sending import BatchSender
 from plugins.quickbooks.settings import QuickBooksSettings, base_url
 
@@ -123,7 +123,8 @@ class QuickBooks(Connector):
 
     def find(self, stream: str, sendings: Sequence[Sending]) -> Sequence[Found]:
         if stream == "invoices":
-            return find_invoices(self._client, sendings)
+            look = find_invoices if self._facts.get("our_numbers", True) else find_renumbered
+            return look(self._client, sendings)
         names = self._item_names if stream == "services" else self._customer_names
         return [found for sending in sendings for found in names.like(sending)]
 

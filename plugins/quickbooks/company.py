@@ -41,6 +41,7 @@ def facts_of(
         "multicurrency": bool(currency.get("MultiCurrencyEnabled")),
         "tax_model": "us" if is_us else "codes",
         "uses_sales_tax": bool(tax.get("UsingSalesTax", True)),
+        "our_numbers": bool((preferences.get("SalesFormsPrefs") or {}).get("CustomTxnNumbers", True)),
         "closed_until": (preferences.get("AccountingInfoPrefs") or {}).get("BookCloseDate", ""),
         "income_account": income_account(accounts, settings.get("income_account", "")),
         "tax_codes": {},
@@ -103,10 +104,19 @@ def findings_of(facts: Values, settings: Values) -> list[Finding]:
         Finding(True, "currency", f"The books are in {facts['currency']}{more}."),
         Finding(True, "income account", f"New services are booked to “{account['name']}”.", field="income_account"),
         *_tax_findings(facts, settings),
+        _number_finding(facts),
     ]
     if facts["closed_until"]:
         findings.append(Finding(True, "closed books", f"The books are closed up to {facts['closed_until']}."))
     return findings
+
+
+def _number_finding(facts: Values) -> Finding:
+    if facts["our_numbers"]:
+        return Finding(True, "numbers", "Invoices keep the hub's numbers.")
+    text = "QuickBooks numbers invoices by itself (custom transaction numbers are off): its numbers are other ones."
+    remedy = "Switch on custom transaction numbers there, under Account and settings, Sales."
+    return Finding(False, "numbers", text, remedy)
 
 
 def _tax_findings(facts: Values, settings: Values) -> Iterable[Finding]:

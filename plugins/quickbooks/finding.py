@@ -12,7 +12,7 @@ from rapidfuzz import fuzz
 
 from hub.sdk import Found, Sending, normalised_name
 from plugins.quickbooks.client import QuickBooksClient, Row, quoted, select
-from plugins.quickbooks.mapping import EXPECTED
+from plugins.quickbooks.mapping import EXPECTED, number_note
 
 NEAR_SCORE = 85
 """From this likeness (0 to 100) a name is shown to a person."""
@@ -35,6 +35,24 @@ def find_invoices(client: QuickBooksClient, sendings: Sequence[Sending]) -> list
     return found
 
 
+def find_renumbered(client: QuickBooksClient, sendings: Sequence[Sending]) -> list[Found]:
+    """Where QuickBooks numbers by itself: invoices whose note has our number; ours if customer, date and total agree.
+
+    A number there says nothing: it may be another document's. Only documents of the same day can be ours.
+    """
+    days = sorted({str(sending.body["TxnDate"]) for sending in sendings})
+    by_note = {number_note(str(sending.body["DocNumber"])): sending for sending in sendings}
+    found: list[Found] = []
+    for start in range(0, len(days), _NUMBERS_AT_ONCE):
+        listed = ",".join(quoted(day) for day in days[start : start + _NUMBERS_AT_ONCE])
+        for row in client.query_all("Invoice", f"TxnDate IN ({listed})"):
+            noted = (by_note.get(line) for line in str(row.get("PrivateNote") or "").splitlines())
+            sending = next(filter(None, noted), None)
+            if sending is not None:
+                found.append(_found_invoice(sending, row))
+    return found
+
+
 def _found_invoice(sending: Sending, row: Row) -> Found:
     body = sending.body
     differs = [
@@ -46,7 +64,7 @@ def _found_invoice(sending: Sending, row: Row) -> Found:
         )
         if ours != theirs
     ]
-    label = f"{row['DocNumber']} {row['CustomerRef'].get('name', '')} {row['TxnDate']} {row['TotalAmt']}"
+    label = f"{row.get('DocNumber', '')} {row['CustomerRef'].get('name', '')} {row['TxnDate']} {row['TotalAmt']}"
     why = f"same number, another {' and '.join(differs)}" if differs else "same number, customer, date and total"
     score = 100 - 25 * len(differs)
     return Found(sending.ref, str(row["Id"]), str(row["SyncToken"]), label, ours=not differs, score=score, why=why)

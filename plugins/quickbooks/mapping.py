@@ -88,7 +88,10 @@ def invoice_from_invoice(invoice: InvoiceRecord, facts: Values, settings: Values
     lines = [_line(line, invoice.currency, facts, settings, remote_ids) for line in invoice.lines]
     taxes = _tax_fields(invoice, facts, settings)
     email = invoice.bill_to_email
-    note = f"PO reference: {invoice.po_reference}" if invoice.po_reference else ""
+    reference = f"PO reference: {invoice.po_reference}" if invoice.po_reference else ""
+    # Where QuickBooks numbers by itself, the note says which of ours it is.
+    number = "" if facts.get("our_numbers", True) else number_note(invoice.number)
+    note = "\n".join(filter(None, [reference, number]))
     body: Values = {
         "CustomerRef": {"value": remote_ids[client_ref(invoice, facts)]},
         "DocNumber": _text(invoice.number, NUMBER_LIMIT, "number"),
@@ -109,6 +112,11 @@ def invoice_from_invoice(invoice: InvoiceRecord, facts: Values, settings: Values
     if facts["multicurrency"]:
         body["CurrencyRef"] = {"value": invoice.currency}
     return body | taxes
+
+
+def number_note(number: str) -> str:
+    """The line of a private note that says which invoice of the hub it is."""
+    return f"Invoice number: {number}"
 
 
 def _check_money(invoice: InvoiceRecord, facts: Values, settings: Values) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -154,19 +154,19 @@ def differences(body: Mapping[str, Any], row: Mapping[str, Any], before: Row | N
 
     before: what they showed until now, for an update that says nothing of either.
     """
+    findings = list(_number_difference(body, row))
     expected = body.get(EXPECTED)
     shown_total, shown_tax = _money(row)
     if expected is None:
         if before is None or (shown_total, shown_tax) == _money(before):
-            return []
+            return findings
         was_total, was_tax = _money(before)
         text = (
             f"QuickBooks changed the total from {was_total} to {shown_total} and the tax from {was_tax} to {shown_tax} "
             "with a change of something else."
         )
-        return [Finding(False, "total", text, "Compare the two documents with the bookkeeper.", "total")]
+        return [*findings, Finding(False, "total", text, "Compare the two documents with the bookkeeper.", "total")]
     total, tax = (Decimal(expected[name]) for name in ("total", "tax"))
-    findings = []
     if shown_total != total:
         text = f"The total is {shown_total} in QuickBooks and {total} here."
         findings.append(Finding(False, "total", text, "Compare the two documents with the bookkeeper.", "total"))
@@ -196,6 +196,17 @@ def _refused(sending: Sending, fault: Fault, there: Found | None) -> Outcome:
     elif fault.code == DUPLICATE_NAME and sending.op == Op.CREATE:
         reason = f"{reason} By a vendor or an employee: the three share their names."
     return Outcome(sending.ref, Status.REJECTED, reason=reason, field=refusal.field, remedy=refusal.remedy)
+
+
+def _number_difference(body: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[Finding]:
+    """QuickBooks numbers by itself where the company's custom transaction numbers are off: the document is ours."""
+    shown, number = str(row.get("DocNumber") or ""), str(body.get("DocNumber") or "")
+    if number and shown != number:
+        text = f"The number is {shown or 'empty'} in QuickBooks and {number} here."
+        remedy = (
+            "Switch on custom transaction numbers there, under Account and settings, Sales, then change the number."
+        )
+        yield Finding(False, "number", text, remedy, "number")
 
 
 def _money(row: Mapping[str, Any]) -> tuple[Decimal, Decimal]:

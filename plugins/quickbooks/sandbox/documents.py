@@ -153,10 +153,11 @@ class Sales:
             raise faults.closed_period(closed)
 
     def _number(self, kind: str, values: Entity, old: Entity | None, may_repeat: bool) -> None:
-        number = values.get("DocNumber")
-        if not number and not self._options["custom_numbers"]:
+        if not self._options["custom_numbers"]:  # the service numbers by itself, whatever is sent
             taken = [int(other["DocNumber"]) for other in self._books.all(kind) if other["DocNumber"].isdigit()]
-            values["DocNumber"] = str(max(taken, default=1000) + 1)
+            values["DocNumber"] = old["DocNumber"] if old else str(max(taken, default=1000) + 1)
+            return
+        number = values.get("DocNumber")
         for other in self._books.all(kind):
             same = number and other.get("DocNumber") == number and (old is None or other["Id"] != old["Id"])
             if same and not may_repeat:

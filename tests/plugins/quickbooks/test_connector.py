@@ -164,6 +164,23 @@ def test_a_number_that_is_ours_already_is_adopted(us):
     assert len(us.created("Invoice")) == 1
 
 
+def test_where_quickbooks_numbers_by_itself_the_test_and_each_invoice_say_so(connect):
+    connection = ready(connect(custom_numbers=False))
+    assert [finding.name for finding in connection.check().findings if not finding.ok] == ["numbers"]
+    (outcome,) = connection.push("invoices", an_invoice("2026-0001"))
+    assert (outcome.status, outcome.remote_id) == (Status.CREATED, connection.rows("Invoice")[0]["Id"])
+    assert [finding.text for finding in outcome.findings] == ["The number is 1001 in QuickBooks and 2026-0001 here."]
+
+
+def test_an_invoice_that_quickbooks_numbered_is_found_by_its_note_and_never_by_a_number(connect):
+    connection = ready(connect(custom_numbers=False))
+    connection.push("invoices", an_invoice("1002"), an_invoice("1001"))  # numbered 1001 and 1002 there
+    first, second = (row["Id"] for row in connection.rows("Invoice"))
+    again = connection.batch("invoices", an_invoice("1001"), an_invoice("1002"), an_invoice("1003"))
+    found = connection.connector.find("invoices", again.sendings)
+    assert {item.ref: (item.remote_id, item.ours) for item in found} == {"1": (second, True), "2": (first, True)}
+
+
 def test_a_number_taken_by_another_document_goes_to_a_person(us):
     us.push("invoices", an_invoice())
     (outcome,) = us.connector.push(us.batch("invoices", an_invoice("2026-0001", a_line("2"))))
