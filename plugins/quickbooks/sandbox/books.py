@@ -53,6 +53,12 @@ class Books:
             raise faults.not_found(kind)
         return entity
 
+    def check_references(self, values: Entity, kinds: Mapping[str, str]) -> None:
+        """Check references to lists, by their names. Raises VendorFault 2010, 2500 or 610."""
+        for name, kind in kinds.items():
+            if values.get(name):
+                self.referenced(kind, values[name], name)
+
     def today(self) -> str:
         return self._now().date().isoformat()
 

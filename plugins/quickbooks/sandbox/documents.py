@@ -54,6 +54,7 @@ class Sales:
         old = self._books.get(kind, body["Id"]) if "Id" in body else None
         values = {name: value for name, value in merged(kind, body, old).items() if name not in COMPUTED}
         self._check_texts(values)
+        self._books.check_references(values, {"SalesTermRef": "Term"})
         customer = self._customer(values)
         self._currency(values, customer)
         self._dates(values, old)
@@ -112,6 +113,7 @@ class Sales:
 
     def _check_texts(self, values: Entity) -> None:
         text(values, {"DocNumber": 21, "PrivateNote": 4000})
+        only_known(values.get("CustomerMemo") or {}, {"value"}, "CustomerMemo.")
         text(values.get("CustomerMemo") or {}, {"value": 1000})
         for name in ("BillEmail", "BillEmailCc"):
             email(values, name)

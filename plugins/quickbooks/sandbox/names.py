@@ -37,7 +37,10 @@ def write_person(books: Books, kind: str, body: Entity, *, actor: str, key: str)
     old = books.get(kind, body["Id"]) if "Id" in body else None
     values = merged(kind, body, old)
     text(values, LENGTHS)
+    references = {"SalesTermRef": "Term", "PaymentMethodRef": "PaymentMethod", "DefaultTaxCodeRef": "TaxCode"}
+    books.check_references(values, references | ({"ParentRef": "Customer"} if kind == "Customer" else {}))
     for name in PHONES:
+        only_known(values.get(name) or {}, {"FreeFormNumber"}, f"{name}.")
         text(values.get(name) or {}, {"FreeFormNumber": 30})
     for name in ADDRESSES:
         address(values, name)

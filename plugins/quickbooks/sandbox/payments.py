@@ -27,6 +27,8 @@ class Payments:
         old = self._books.get("Payment", body["Id"]) if "Id" in body else None
         values = merged("Payment", body, old)
         text(values, {"PaymentRefNum": 21, "PrivateNote": 4000})
+        references = {"PaymentMethodRef": "PaymentMethod", "DepositToAccountRef": "Account", "ARAccountRef": "Account"}
+        self._books.check_references(values, references)
         customer = self._customer(values)
         self._open_period(values, old)
         if "TotalAmt" not in values:

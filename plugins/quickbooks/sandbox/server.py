@@ -253,8 +253,12 @@ class QuickBooksSandbox(Company):
                 raise faults.missing("BatchItemRequest")
             if len(items) > self.options["batch_size"]:
                 raise faults.business(f"A batch has at most {self.options['batch_size']} items")
-            if any(not item.get("bId") for item in items):
+            if not all(isinstance(item, dict) for item in items):
+                raise faults.unparsable("Each item of a batch is an object", "BatchItemRequest")
+            if any(not isinstance(item.get("bId"), str) or not item["bId"] for item in items):
                 raise faults.missing("bId")
+            if len({item["bId"] for item in items}) < len(items):
+                raise faults.business("Each bId of a batch is used once")
         except VendorFault as fault:
             return self._refusal(fault)
         request_id = request.args.get("requestid", "")
@@ -272,7 +276,9 @@ class QuickBooksSandbox(Company):
             kinds = [kind for kind in WRITABLE.values() if kind in item]
             if len(kinds) != 1:
                 raise faults.missing("the item's entity")
-            operation = item.get("optionsData") or item.get("operation", "")
+            if "operation" not in item:
+                raise faults.missing("operation")
+            operation = item.get("optionsData") or item["operation"]
             key = request_id + id if request_id else ""
             return {"bId": id, **self._once(key, kinds[0], operation, item[kinds[0]])}
         except VendorFault as fault:

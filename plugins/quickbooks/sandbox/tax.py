@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from plugins.quickbooks.sandbox import faults
-from plugins.quickbooks.sandbox.books import Books, Entity, amount, cents, number
+from plugins.quickbooks.sandbox.books import Books, Entity, amount, cents, number, only_known
 
 CALCULATIONS = ("TaxExcluded", "TaxInclusive", "NotApplicable")
 
@@ -30,6 +30,7 @@ def tax_detail(books: Books, values: Entity, *, us_rate: Decimal | None, ignores
     sent = values.get("TxnTaxDetail") or {}
     if not isinstance(sent, dict):
         raise faults.unparsable("TxnTaxDetail is an object", "TxnTaxDetail")
+    only_known(sent, {"TotalTax", "TaxLine", "TxnTaxCodeRef"}, "TxnTaxDetail.")
     if books.state["country"] == "US":
         return _us_detail(values, {} if ignores_sent_tax else sent, us_rate)
     if "GlobalTaxCalculation" not in values:

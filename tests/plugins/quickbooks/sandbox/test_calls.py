@@ -155,6 +155,40 @@ def test_a_batch_has_at_most_thirty_items(us):
     assert codes(us.post("batch", {"BatchItemRequest": items})) == [6000]
 
 
+CREATE = {"operation": "create", "Customer": {"DisplayName": "Acme"}}
+
+
+@pytest.mark.parametrize(
+    ("items", "code"),
+    [
+        (["1"], 2010),
+        ([{**CREATE, "bId": 1}], 2020),
+        ([{**CREATE, "bId": "1"}, {**CREATE, "bId": "1"}], 6000),
+    ],
+)
+def test_a_batch_whose_items_cannot_be_told_apart_is_refused(us, items, code):
+    assert codes(us.post("batch", {"BatchItemRequest": items})) == [code]
+
+
+def test_an_item_of_a_batch_says_what_to_do(us):
+    body = {"BatchItemRequest": [{"bId": "1", "Customer": {"DisplayName": "Acme"}}]}
+    assert codes(us.post("batch", body)["BatchItemResponse"][0]) == [2020]
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"SalesTermRef": {"value": "999"}}, 2500),
+        ({"PaymentMethodRef": {"value": "999"}}, 2500),
+        ({"ParentRef": {"value": "999"}}, 2500),
+        ({"ParentRef": "999"}, 2010),
+        ({"PrimaryPhone": {"Number": "1"}}, 2010),
+    ],
+)
+def test_a_customer_refers_to_what_there_is(us, values, code):
+    assert codes(us.post("customer", {"DisplayName": "Acme", **values})) == [code]
+
+
 @pytest.mark.parametrize(
     ("data", "content_type", "code"),
     [

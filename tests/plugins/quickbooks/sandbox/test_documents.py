@@ -152,6 +152,9 @@ def test_the_amount_is_the_product_rounded_half_up(seller, amount, code):
         ({"EmailStatus": "Lost"}, 2170),
         ({"CurrencyRef": {"value": "EUR"}}, 6000),
         ({"Hue": "blue"}, 2010),
+        ({"SalesTermRef": {"value": "999"}}, 2500),
+        ({"CustomerMemo": {"text": "x"}}, 2010),
+        ({"TxnTaxDetail": {"Tax": 1}}, 2010),
     ],
 )
 def test_invoices_the_service_refuses(seller, change, code):
