@@ -23,7 +23,7 @@ from hub.core.outbox import Link, Notice, Subscription, upsert
 from hub.jobs.queue import enqueue_once
 from hub.sync.breaker import is_closed
 from hub.sync.claim import is_due
-from hub.sync.cycle import AWAKE, reading_is_due
+from hub.sync.cycle import AWAKE, reading_is_due, testing_is_due
 from hub.sync.models import Connection, ConnectionState, Hint, Lease, Run, RunStatus
 from hub.sync.plan import unfinished_plans
 
@@ -34,6 +34,8 @@ log = structlog.get_logger("hub.jobs")
 LEASE_S = 5
 EVERY_S = 1.0
 STALE_AFTER_S = 3600
+TESTED_AGAIN_S = 3600
+"""When a daily test that found nothing out is made once more."""
 
 
 def run_scheduler(hub: Hub) -> None:
@@ -71,7 +73,7 @@ def take_lease(hub: Hub, owner: str) -> bool:
 
 
 def sweep(hub: Hub) -> None:
-    """Queue whatever is due: sends, reads, hints, plans, notices, plugins' schedules."""
+    """Queue whatever is due: sends, reads, hints, daily tests, plans, notices, plugins' schedules."""
     with hub.read() as session:
         owed = session.scalars(_of(Link, Subscription.pushes).where(is_due())).all()
         reads = session.scalars(select(Connection.id).where(*reading_is_due(hub))).all()
@@ -82,6 +84,7 @@ def sweep(hub: Hub) -> None:
         asked = session.scalars(select(Connection.id).where(*is_asked)).all()
         writing = select(Connection.id).where(Connection.state == ConnectionState.ACTIVE, is_closed())
         active = set(session.scalars(writing))
+        untested = session.scalars(select(Connection.id).where(*testing_is_due())).all()
         plans = unfinished_plans(session)
         stale = session.scalar(select(Run.id).where(_is_stale()).limit(1))
     for connection_id in owed:
@@ -91,6 +94,9 @@ def sweep(hub: Hub) -> None:
         enqueue_once(hub, "pull", str(connection_id))
     for connection_id in asked:
         enqueue_once(hub, "sync", str(connection_id))
+    for connection_id in untested:
+        if hub.redis.set(f"hub:tested:{connection_id}", 1, nx=True, ex=TESTED_AGAIN_S):
+            enqueue_once(hub, "check", str(connection_id))
     for plan_id in plans:
         enqueue_once(hub, "plan", str(plan_id))
     if told is not None:

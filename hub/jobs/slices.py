@@ -14,11 +14,12 @@ import redis
 import structlog
 
 from hub.bootstrap import Hub
-from hub.core.errors import NotFound
+from hub.core.errors import ConnectorError, NotFound, RuleBroken
 from hub.jobs.notices import deliver_notices
 from hub.jobs.queue import JOB_TIMEOUT_S, SLICE_S, mark
 from hub.jobs.worker import current_hub
 from hub.sync import cycle
+from hub.sync.connections import check_connection
 from hub.sync.plan import work_on_plan
 
 log = structlog.get_logger("hub.jobs")
@@ -43,6 +44,18 @@ def sync(connection_id: str) -> None:
         return cycle.asked_run(hub, UUID(connection_id), seconds=JOB_TIMEOUT_S / 2)
 
     _slice("sync", connection_id, work)
+
+
+def check(connection_id: str) -> None:
+    """The daily test of a connection: what it finds is kept, and what a person has to mend is said by its state."""
+
+    def work(hub: Hub) -> None:
+        try:
+            check_connection(hub, UUID(connection_id), asked=False)
+        except (ConnectorError, RuleBroken) as failure:
+            log.info("a connection could not be tested", connection=connection_id, reason=str(failure))
+
+    _slice("check", connection_id, work)
 
 
 def plan(plan_id: str) -> None:

@@ -145,11 +145,14 @@ def _first_state(*, read_only: bool, paused: bool) -> ConnectionState:
     return ConnectionState.READ_ONLY if read_only else ConnectionState.ACTIVE
 
 
-def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system") -> CheckResult:
-    """Test a connection and keep what it found out. Raises ConnectorError, RuleBroken for another account."""
+def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system", asked: bool = True) -> CheckResult:
+    """Test a connection and keep what it found out. Raises ConnectorError, RuleBroken for another account.
+
+    asked: by a person, who wants to know now even while the other system is left alone after failures.
+    """
     try:
         opened = open_connection(hub, connection_id)
-        with opened.breaker.call(asked=True):
+        with opened.breaker.call(asked=asked):
             result = opened.connector.check()
     except ConfigurationFailure as failure:
         hold(hub, connection_id, str(failure))

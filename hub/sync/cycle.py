@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FOREVER = 24 * 3600.0
 AWAKE = (ConnectionState.ACTIVE, ConnectionState.READ_ONLY)
+TESTED_EVERY = timedelta(days=1)
 
 
 def run_connection(
@@ -109,6 +110,11 @@ def reading_is_due(hub: Hub) -> tuple[ColumnElement[bool], ...]:
         or_(Connection.pulled_at.is_(None), Connection.pulled_at < before),
         is_closed(),
     )
+
+
+def testing_is_due() -> tuple[ColumnElement[bool], ...]:
+    """Which connections are to be tested again: closing dates, tax codes and rights over there change unannounced."""
+    return (Connection.state.in_(AWAKE), Connection.checked_at < clock.now() - TESTED_EVERY, is_closed())
 
 
 def ask_for_run(session: Session, connection_id: UUID) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select, update
 
 from hub.core import clock
+from hub.core.errors import ConfigurationFailure, TemporaryFailure
 from hub.core.outbox import Link, Subscription
 from hub.jobs.queue import enqueue_once, mark, queue
 from hub.jobs.scheduler import sweep
@@ -14,6 +17,7 @@ from hub.sync.cycle import ask_for_run
 from hub.sync.merge import leave_hint
 from hub.sync.models import Connection, PlanState, Run
 from hub.sync.plan import ask_for_plan, load_plan
+from tests.sync.fake_remote import Fake
 
 
 def forget_marks(hub):
@@ -180,3 +184,64 @@ def test_a_plan_whose_job_was_lost_is_made_after_the_next_sweep(hub, books, remo
     work_off(hub)
 
     assert load_plan(hub, plan.id)[0].state == PlanState.READY
+
+
+@pytest.fixture
+def tested_long_ago(hub, books):
+    """The connection's last test is a day and an hour old."""
+    then = clock.now() - timedelta(hours=25)
+    hub.transact(lambda session: session.execute(update(Connection).values(checked_at=then, facts={})) and None)
+    hub.redis.flushall()
+    return books
+
+
+def checks(hub):
+    return [job.args for job in queue(hub).jobs if job.func_name == "hub.jobs.slices.check"]
+
+
+def test_a_connection_is_tested_again_once_a_day(hub, tested_long_ago, remote, work_off):
+    sweep(hub)
+    assert checks(hub) == [[str(tested_long_ago)]]
+    work_off(hub)
+
+    with hub.read() as session:
+        found = session.get_one(Connection, tested_long_ago)
+    assert found.facts == {"currency": "GBP"}
+    assert found.checked_at > clock.now() - timedelta(minutes=5)
+    hub.redis.flushall()
+    sweep(hub)
+    assert checks(hub) == []
+
+
+def test_a_daily_test_without_an_answer_stops_nothing_and_is_made_again_an_hour_later(
+    hub, tested_long_ago, remote, work_off, monkeypatch
+):
+    def away(connector):
+        raise TemporaryFailure("It cannot be reached.")
+
+    monkeypatch.setattr(Fake, "check", away)
+    sweep(hub)
+    work_off(hub)
+    forget_marks(hub)
+    sweep(hub)
+
+    assert checks(hub) == []
+    with hub.read() as session:
+        assert session.get_one(Connection, tested_long_ago).state == "active"
+    hub.redis.delete(f"hub:tested:{tested_long_ago}")  # an hour later
+    forget_marks(hub)
+    sweep(hub)
+    assert checks(hub) == [[str(tested_long_ago)]]
+
+
+def test_a_daily_test_that_finds_the_login_ended_holds_the_connection(hub, tested_long_ago, work_off, monkeypatch):
+    def ended(connector):
+        raise ConfigurationFailure("The login has ended. Connect again.")
+
+    monkeypatch.setattr(Fake, "check", ended)
+    sweep(hub)
+    work_off(hub)
+
+    with hub.read() as session:
+        found = session.get_one(Connection, tested_long_ago)
+    assert (found.state, found.reason) == ("needs_attention", "The login has ended. Connect again.")
