@@ -311,6 +311,18 @@ def test_any_kind_of_record_can_be_exported(connected, tmp_path, kind):
     assert records
 
 
+@pytest.mark.parametrize("formula", ["=1+1", "+1+1", "-1+1", "@SUM(A1)"])
+def test_what_a_spreadsheet_would_run_is_exported_as_text(worked, tmp_path, formula):
+    (tmp_path / "more.csv").write_text(
+        "client,project,task,person,date,hours,external_id\n" + f"{formula},Website,Design,Ada,2026-10-05,1,9\n"
+    )
+    worked("import", "time", "more.csv", "--create")
+    worked("export", "clients", "out.csv")
+
+    names = [row["name"] for row in csv.DictReader((tmp_path / "out.csv").read_text().splitlines())]
+    assert f"'{formula}" in names
+
+
 def test_an_export_to_standard_output_holds_nothing_else(worked):
     assert json.loads(worked("export", "clients", "-", "--format", "json").out)[0]["name"] == "Harbour Foods"
 

@@ -15,6 +15,13 @@ def test_the_very_first_command_makes_the_data_directory_and_the_tables(hub):
     assert (hub.data_dir / "hub.sqlite3").stat().st_size > 0
 
 
+def test_help_is_given_whatever_the_database_is_like(hub):
+    hub.data_dir.mkdir(parents=True)
+    (hub.data_dir / "hub.sqlite3").write_bytes(b"not a database at all, but long enough to be read as one" * 50)
+
+    assert "Commands:" in hub("--help").out
+
+
 def test_setting_a_company_again_changes_only_what_is_given(hub):
     hub("company", "set", "--name", "SiP Ltd", "--country", "GB", "--currency", "GBP", "--tax-rate", "20")
     hub("company", "set", "--name", "SiP Ltd", "--payment-days", "14")

@@ -167,6 +167,18 @@ def test_a_foreign_key_holds_on_every_database(database):
         database.transact(work)
 
 
+def test_the_statement_that_the_database_refuses_is_said_without_its_values(database):
+    statement = text("INSERT INTO person (id, name) VALUES (:id, :name)")
+
+    def work(session):
+        session.execute(statement, {"id": uuid7().hex, "name": "s3cret"})  # a person has more columns
+
+    with pytest.raises(IntegrityError) as caught:
+        database.transact(work)
+
+    assert "s3cret" not in str(caught.value).replace(str(caught.value.orig), "")
+
+
 def test_a_database_without_tables_is_explained(tmp_path):
     database = Database(f"sqlite:///{tmp_path / 'new.sqlite3'}")
     with pytest.raises(SetupError, match="hub db upgrade"):

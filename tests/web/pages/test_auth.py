@@ -78,7 +78,7 @@ def test_who_guesses_has_to_wait(browser):
     assert "Wait" in answer.text
 
 
-@pytest.mark.parametrize("form", [{}, {"_csrf": "0" * 64}])
+@pytest.mark.parametrize("form", [{}, {"_csrf": "0" * 64}, {"_csrf": "ü€"}])
 def test_a_form_without_the_token_of_its_session_is_refused(browser, form):
     browser.get("/login")
     answer = browser.post("/login", data={"email": "admin@example.com", "password": PASSWORD, **form})

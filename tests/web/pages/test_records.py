@@ -158,6 +158,22 @@ def test_consultants_see_clients_and_projects_without_money(visitor, hub, users)
     assert "£96.00" in visitor("finance").get(f"/clients/{record.client_id}").text
 
 
+def test_consultants_do_not_see_who_else_worked_how_long(visitor, hub, users):
+    project = make_project(hub)
+    enter(hub, users["manager"], project.tasks["Advice"], seconds=5_400)
+    path = f"/projects/{project.project_id}"
+
+    assert ">Team<" in visitor("manager").get(path).text
+    assert ">Team<" not in visitor("consultant").get(path).text
+
+
+def test_a_text_that_no_database_holds_is_refused(finance, hub):
+    answer = add(finance, name="Acme\0GmbH")
+
+    assert answer.status_code == 422
+    assert "A text cannot hold the character NUL" in finance.text
+
+
 # Projects -------------------------------------------------------------------------------------------------------------
 
 
