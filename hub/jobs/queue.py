@@ -19,6 +19,8 @@ SLICE_S = 10
 JOB_TIMEOUT_S = 180
 PLAN_TIMEOUT_S = 3600
 """A plan is no slice: it is made, or applied, as a whole."""
+MOST_QUEUED = 500
+"""While no worker comes for them, jobs do not pile up: what is left out is queued by a later sweep."""
 _WOKEN_FOR_S = 3
 
 
@@ -35,7 +37,7 @@ def wake_connections(hub: Hub, connection_ids: Sequence[UUID]) -> None:
 
 def enqueue_once(hub: Hub, work: str, name: str) -> None:
     """Queue a piece of work unless it is queued already. The mark runs out by itself: a lost job blocks nothing."""
-    if hub.redis.set(mark(work, name), 1, nx=True, ex=_WOKEN_FOR_S):
+    if hub.redis.set(mark(work, name), 1, nx=True, ex=_WOKEN_FOR_S) and queue(hub).count < MOST_QUEUED:
         function, timeout = f"hub.jobs.slices.{work}", PLAN_TIMEOUT_S if work == "plan" else None
         queue(hub).enqueue_call(function, args=(name,), timeout=timeout, result_ttl=0, failure_ttl=24 * 3600)
 

@@ -48,6 +48,19 @@ def test_what_is_queued_already_is_not_queued_again(hub, books, remote, invoice_
     assert len(queue(hub)) == 1
 
 
+def test_jobs_do_not_pile_up_while_no_worker_comes_for_them(hub, books, remote, invoice_for, work_off, monkeypatch):
+    monkeypatch.setattr("hub.jobs.queue.MOST_QUEUED", 3)
+    invoice = invoice_for()
+    for _ in range(5):
+        forget_marks(hub)
+        sweep(hub)
+    assert len(queue(hub)) == 3
+
+    work_off(hub)
+
+    assert numbers(remote) == [invoice.number]
+
+
 def test_a_queued_job_names_its_work_and_holds_no_data(hub, books, remote, invoice_for):
     invoice_for()
     (job,) = queue(hub).jobs
