@@ -10,10 +10,12 @@
 | workers        | HUB_WORKERS        | 2                                                                 |
 | web_workers    | HUB_WEB_WORKERS    | 2                                                                 |
 | pull_every_s   | HUB_PULL_EVERY_S   | 60: seconds between two looks at what changed in another system   |
+| mail_url       | HUB_MAIL_URL       | none: no mail. smtp://user:password@host:587 or smtps://host:465  |
+| mail_from      | HUB_MAIL_FROM      | psa-hub@ and the host of the public address                       |
 | (the file)     | HUB_CONFIG         | none; its keys are the names above                                |
 
-What may be secret can stand in a file of its own: HUB_SECRET_KEY_FILE, HUB_DATABASE_URL_FILE, HUB_REDIS_URL_FILE.
-A relative path in the TOML file starts at the file's folder.
+What may be secret can stand in a file of its own: HUB_SECRET_KEY_FILE, HUB_DATABASE_URL_FILE, HUB_REDIS_URL_FILE,
+HUB_MAIL_URL_FILE. A relative path in the TOML file starts at the file's folder.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,8 +48,10 @@ NAMES = (
     "workers",
     "web_workers",
     "pull_every_s",
+    "mail_url",
+    "mail_from",
 )
-MAY_BE_SECRET = ("database_url", "redis_url", "secret_key")
+MAY_BE_SECRET = ("database_url", "redis_url", "secret_key", "mail_url")
 KEY_FILE = "secret.key"
 
 _MOST_WORKERS = 64
@@ -70,6 +75,8 @@ class Settings:
     workers: int = 2
     web_workers: int = 2
     pull_every_s: float = 60.0
+    mail_url: str = field(default="", repr=False)
+    mail_from: str = ""
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +84,8 @@ class Settings:
             object.__setattr__(self, "database_url", f"sqlite:///{self.data_dir / 'hub.sqlite3'}")
         if not self.public_url:
             object.__setattr__(self, "public_url", _url_of(self.host, self.port))
+        if not self.mail_from:
+            object.__setattr__(self, "mail_from", f"psa-hub@{urlsplit(self.public_url).hostname}")
 
     @property
     def host(self) -> str:
@@ -328,6 +337,31 @@ def _read_web_workers(given: _Given) -> int:
     return int(text)
 
 
+def _read_mail_url(given: _Given) -> str:
+    # The value may hold a password, so it is never quoted.
+    text = _text(given)
+    parts = urlsplit(text)
+    try:
+        good = (
+            parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0 and not parts.path.strip("/")
+        )
+    except ValueError:  # a port that is no number
+        good = False
+    if not good:
+        raise ValueError(
+            "this is not the address of a mail server; write smtp://user:password@host:587 or smtps://host:465."
+        )
+    return text
+
+
+def _read_mail_from(given: _Given) -> str:
+    text = _text(given)
+    name, _, host = parseaddr(text)[1].rpartition("@")
+    if not name or not host or "\n" in text:
+        raise ValueError(f"“{text}” is not a mail address; write for example PSA Hub <hub@example.com>.")
+    return text
+
+
 def _read_seconds(given: _Given) -> float:
     text = str(given.value).strip()
     try:
@@ -349,6 +383,8 @@ _READERS: Mapping[str, Callable[[_Given], Any]] = {
     "workers": _read_workers,
     "web_workers": _read_web_workers,
     "pull_every_s": _read_seconds,
+    "mail_url": _read_mail_url,
+    "mail_from": _read_mail_from,
 }
 
 

@@ -126,6 +126,9 @@ def test_where_to_listen(data_dir, bind, host, port, url):
         ("HUB_BIND", "127.0.0.1:0", "is not address:port"),
         ("HUB_BIND", "127.0.0.1:65536", "is not address:port"),
         ("HUB_PUBLIC_URL", "hub.example.com", "is not a web address; write for example https://"),
+        ("HUB_MAIL_URL", "hub:pw-1@mail.example.com", "not the address of a mail server; write smtp://"),
+        ("HUB_MAIL_URL", "smtp://hub:pw-1@h:port", "not the address of a mail server; write smtp://"),
+        ("HUB_MAIL_FROM", "the hub", "“the hub” is not a mail address"),
         ("HUB_WORKERS", "1", "“1” is not a number of workers; write a whole number from 2"),
         ("HUB_WORKERS", "2.5", "“2.5” is not a number of workers"),
         ("HUB_WORKERS", "many", "“many” is not a number of workers"),
@@ -147,7 +150,7 @@ def test_every_problem_is_said_at_once(tmp_path):
         "Several settings are wrong:",
         f"{file}: there is no setting called databse_url. Did you mean database_url?",
         f"{file}: there is no setting called colour. There is: data_dir, database_url, redis_url, secret_key, bind, "
-        "public_url, workers, web_workers, pull_every_s.",
+        "public_url, workers, web_workers, pull_every_s, mail_url, mail_from.",
         f"{file}, workers: “True” is not a number of workers; write a whole number from 2 to 64.",
         "HUB_REDIS_URL: this is not the address of a Redis or Valkey server; write redis://host:6379/0, "
         "rediss://host:6379/0 or unix:///path/to/socket, or leave it out for the embedded server.",

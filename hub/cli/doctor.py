@@ -18,6 +18,7 @@ from hub.config import unknown_variables
 from hub.core import clock
 from hub.core.errors import HubError, SetupError
 from hub.core.outbox import Link
+from hub.notify.mail import MailNotSent, check_mail
 from hub.plugin_host import PluginState
 from hub.rotation import keys_in_use
 from hub.sync.mending import repairs_of
@@ -54,6 +55,7 @@ def examine(hub: Hub) -> Iterator[Sign]:
     """Look at everything, each in its own try: one that fails does not hide the others."""
     looks: tuple[Callable[[Hub], Iterator[Sign]], ...] = (
         _settings,
+        _mail,
         _disk,
         _database,
         _keys,
@@ -75,6 +77,18 @@ def _settings(hub: Hub) -> Iterator[Sign]:
     for name, near in unknown_variables():
         # One with a near name was meant for the hub; another one may be somebody else's.
         yield Sign("settings", False if near else None, f"nothing reads {name}." + (f" Use {near}." if near else ""))
+
+
+def _mail(hub: Hub) -> Iterator[Sign]:
+    if not hub.settings.mail_url:
+        yield Sign("mail", None, "none is sent: alerts are on the pages only. Set HUB_MAIL_URL to have them mailed.")
+        return
+    try:
+        check_mail(hub.settings)
+    except MailNotSent as failure:
+        yield Sign("mail", False, str(failure))
+    else:
+        yield Sign("mail", True, f"alerts are sent as {hub.settings.mail_from}.")
 
 
 def _disk(hub: Hub) -> Iterator[Sign]:

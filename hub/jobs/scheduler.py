@@ -34,6 +34,7 @@ log = structlog.get_logger("hub.jobs")
 LEASE_S = 5
 EVERY_S = 1.0
 STALE_AFTER_S = 3600
+ALERTS_EVERY_S = 30
 TESTED_AGAIN_S = 3600
 """When a daily test that found nothing out is made once more."""
 
@@ -73,7 +74,7 @@ def take_lease(hub: Hub, owner: str) -> bool:
 
 
 def sweep(hub: Hub) -> None:
-    """Queue whatever is due: sends, reads, hints, daily tests, plans, notices, plugins' schedules."""
+    """Queue whatever is due: sends, reads, hints, daily tests, plans, notices, alerts, plugins' schedules."""
     with hub.read() as session:
         owed = session.scalars(_of(Link, Subscription.pushes).where(is_due())).all()
         reads = session.scalars(select(Connection.id).where(*reading_is_due(hub))).all()
@@ -101,6 +102,8 @@ def sweep(hub: Hub) -> None:
         enqueue_once(hub, "plan", str(plan_id))
     if told is not None:
         enqueue_once(hub, "notices", "all")
+    if hub.settings.mail_url and hub.redis.set("hub:scheduled:alerts", 1, nx=True, ex=ALERTS_EVERY_S):
+        enqueue_once(hub, "alerts", "all")
     for plugin, schedule in hub.plugins.hooks.collect("schedules"):
         name = f"{plugin}:{schedule.name}"
         if hub.redis.set(f"hub:scheduled:{name}", 1, nx=True, ex=max(1, int(schedule.every_s))):

@@ -18,6 +18,8 @@ from hub.core.errors import ConnectorError, NotFound, RuleBroken
 from hub.jobs.notices import deliver_notices
 from hub.jobs.queue import JOB_TIMEOUT_S, SLICE_S, mark
 from hub.jobs.worker import current_hub
+from hub.notify.alerts import send_alerts
+from hub.notify.mail import MailNotSent
 from hub.sync import cycle
 from hub.sync.connections import check_connection
 from hub.sync.plan import work_on_plan
@@ -72,6 +74,20 @@ def notices(_: str) -> None:
     hub = current_hub()
     hub.redis.delete(mark("notices", "all"))
     deliver_notices(hub, seconds=SLICE_S)
+
+
+def alerts(_: str) -> None:
+    """Tell by mail what is to be mended about connections. One worker at a time, so that nothing is told twice."""
+    hub = current_hub()
+    hub.redis.delete(mark("alerts", "all"))
+    if not hub.redis.set("hub:alerts", 1, nx=True, ex=JOB_TIMEOUT_S):
+        return
+    try:
+        send_alerts(hub)
+    except MailNotSent as failure:
+        log.warning("no mail could be sent", reason=str(failure))
+    finally:
+        hub.redis.delete("hub:alerts")
 
 
 def scheduled(name: str) -> None:

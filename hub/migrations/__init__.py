@@ -109,5 +109,6 @@ def import_core_tables() -> None:
     import hub.core.audit
     import hub.core.core_kinds
     import hub.core.rates.models
+    import hub.notify.models
     import hub.plugin_host
     import hub.sync.models  # noqa: F401

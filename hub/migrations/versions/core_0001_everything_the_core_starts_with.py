@@ -13,6 +13,15 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "alert",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("connection", sa.String(), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
+        sa.UniqueConstraint("connection", "trouble", name=op.f("uq_alert_connection_trouble")),
+    )
+    op.create_table(
         "audit_entry",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("happened_at", sa.DateTime(timezone=True), nullable=False),
@@ -953,3 +962,4 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_audit_entry_happened_at"), table_name="audit_entry")
     op.drop_index(op.f("ix_audit_entry_actor"), table_name="audit_entry")
     op.drop_table("audit_entry")
+    op.drop_table("alert")
