@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -35,25 +35,49 @@ def new_labels(session: Session, plan_id: UUID, items: Sequence[PlanItem]) -> di
 
 
 def field_changes(item: PlanItem, new: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """Per field what is there and what would be, as text; fields that are empty and stay so are left out.
+    """Per field what is there and what would be, as text; what is the same or empty on both sides is left out.
 
-    Of a conflict: what is here, what is there, and who wins.
+    A part of a field is named after it (`BillAddr.City`, `Line 2`). Of a conflict: what is here, what is there, and who
+    wins.
     """
-    before, after = ("remote", "hub") if item.direction == "push" else ("hub", "remote")
+    first, second = ("remote", "hub") if item.direction == "push" else ("hub", "remote")
     rows: list[tuple[str, str, str]] = []
     for field, both in item.differences.items():
         if field.startswith(_OWN):
             continue
-        if "rule" in both:
-            wins = f" ({both['winner']} wins)" if both.get("winner") else ""
-            rows.append((field + wins, _text(both["hub"], new), _text(both["remote"], new)))
-        elif both[before] not in _EMPTY or both[after] not in _EMPTY:
-            rows.append((field, _text(both[before], new), _text(both[after], new)))
+        is_conflict = "rule" in both
+        wins = f" ({both['winner']} wins)" if is_conflict and both.get("winner") else ""
+        sides = [_parts(field, both[name], new) for name in (("hub", "remote") if is_conflict else (first, second))]
+        for name in dict.fromkeys([*sides[0], *sides[1]]):
+            before, after = (side.get(name, "") for side in sides)
+            if before != after:
+                rows.append((name + wins, before, after))
     return rows
+
+
+def _parts(field: str, value: Any, new: Mapping[str, str]) -> dict[str, str]:
+    """A value as texts by name: of a list one for each element, of what has parts one for each."""
+    if isinstance(value, list):
+        return {f"{field} {number}": _text(each, new) for number, each in enumerate(value, start=1)}
+    return {name: _text(part, new) for name, part in _leaves(field, value)}
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value.keys() == {"value"}:  # a reference, as many systems write it
+        value = value["value"]
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _leaves(f"{path}.{name}" if path else name, part)
+    else:
+        yield path, value
 
 
 def _text(value: Any, new: Mapping[str, str]) -> str:
     """A value for people: a record that the plan creates itself by its name."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(part, new)}" for name, part in _leaves("", value) if part not in _EMPTY)
+    if isinstance(value, list):
+        return ", ".join(_text(each, new) for each in value)
     if value in _EMPTY:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
