@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 ARGS ?=
 BIN := .venv/bin
 # Tests start many processes, and half of them wait most of the time: compiled modules are kept, cores are shared.
-PROCESSES := $(shell n=$$(nproc); echo $$((n > 4 ? 12 : n * 3)))
+PROCESSES := $(shell n=$$(nproc); echo $$((n > 4 ? 8 : n * 2)))
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: setup demo test run check bench bench-full
