@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -140,7 +140,7 @@ def _refuse_while_blocked(guard: LoginGuard | None) -> None:
 
 def _count_failure(session: Session, key: str, user: User | None) -> None:
     """The first few are free; then each failure doubles the time until the next try."""
-    start: Any = upsert(session, LoginGuard).values(email_hash=key, failures=0, last_failure_at=clock.now())
+    start = upsert(session, LoginGuard).values(email_hash=key, failures=0, last_failure_at=clock.now())
     session.execute(start.on_conflict_do_nothing(index_elements=["email_hash"]))
     guard = session.get_one(LoginGuard, key, with_for_update=True)
     if guard.last_failure_at < clock.now() - _FORGIVEN_AFTER:

@@ -34,6 +34,11 @@ from hub.sync.models import Connection, ConnectionState
 from hub.sync.portable import connector_in, export_connection, import_connection
 
 _PERCENT = click.IntRange(0, 100)
+_SHOWN_OF_CONNECTION = (
+    *("id", "name", "connector", "plugin", "state", "reason", "account_id", "account_name", "environment"),
+    *("findings", "checked_at", "pulled_at", "failed_in_row", "last_failure", "left_alone_since", "tried_again_at"),
+    *("guard_updates", "guard_deletes"),
+)
 
 
 @click.group()
@@ -275,17 +280,7 @@ def enable_for(hub: Hub, connector: str) -> None:
 
 def connection_values(one: Connection) -> dict[str, Any]:
     """A connection as it is shown: no settings, no tokens."""
-    names = ("id", "name", "connector", "plugin", "state", "reason", "account_id", "account_name", "environment")
-    calls = (
-        "findings",
-        "checked_at",
-        "pulled_at",
-        "failed_in_row",
-        "last_failure",
-        "left_alone_since",
-        "tried_again_at",
-    )
-    return {name: getattr(one, name) for name in (*names, *calls, "guard_updates", "guard_deletes")}
+    return {name: getattr(one, name) for name in _SHOWN_OF_CONNECTION}
 
 
 def stream_values(one: Subscription) -> dict[str, Any]:

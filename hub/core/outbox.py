@@ -15,7 +15,6 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
-    Insert,
     Text,
     UniqueConstraint,
     Uuid,
@@ -273,7 +272,7 @@ def _insert_links(session: Session, subscription: Subscription, ids: Sequence[UU
         for record_id in ids
     ]
     # Two transactions can find the same record without a link; the second one's insert becomes a raise.
-    statement: Any = upsert(session, Link).values(rows)
+    statement = upsert(session, Link).values(rows)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["connection_id", "kind", "record_id", "part"],
@@ -282,7 +281,7 @@ def _insert_links(session: Session, subscription: Subscription, ids: Sequence[UU
     )
 
 
-def upsert(session: Session, table: type[Base]) -> Insert:
+def upsert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows ON CONFLICT, for the database of this session."""
     return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
 

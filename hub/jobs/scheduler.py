@@ -60,7 +60,7 @@ def take_lease(hub: Hub, owner: str) -> bool:
 
     def work(session: Session) -> bool:
         insert = upsert(session, Lease).values(name="scheduler", owner=owner)
-        session.execute(insert.on_conflict_do_nothing(index_elements=["name"]))  # type: ignore[attr-defined]
+        session.execute(insert.on_conflict_do_nothing(index_elements=["name"]))
         taken = session.execute(
             update(Lease)
             .where(Lease.name == "scheduler")
@@ -96,20 +96,25 @@ def sweep(hub: Hub) -> None:
     for connection_id in asked:
         enqueue_once(hub, "sync", str(connection_id))
     for connection_id in untested:
-        if hub.redis.set(f"hub:tested:{connection_id}", 1, nx=True, ex=TESTED_AGAIN_S):
+        if _is_time(hub, f"tested:{connection_id}", TESTED_AGAIN_S):
             enqueue_once(hub, "check", str(connection_id))
     for plan_id in plans:
         enqueue_once(hub, "plan", str(plan_id))
     if told is not None:
         enqueue_once(hub, "notices", "all")
-    if hub.settings.mail_url and hub.redis.set("hub:scheduled:alerts", 1, nx=True, ex=ALERTS_EVERY_S):
+    if hub.settings.mail_url and _is_time(hub, "scheduled:alerts", ALERTS_EVERY_S):
         enqueue_once(hub, "alerts", "all")
     for plugin, schedule in hub.plugins.hooks.collect("schedules"):
         name = f"{plugin}:{schedule.name}"
-        if hub.redis.set(f"hub:scheduled:{name}", 1, nx=True, ex=max(1, int(schedule.every_s))):
+        if _is_time(hub, f"scheduled:{name}", max(1, int(schedule.every_s))):
             enqueue_once(hub, "scheduled", name)
     if stale is not None:
         hub.transact(_close_stale_runs)
+
+
+def _is_time(hub: Hub, name: str, every_s: int) -> bool:
+    """Whether something was not done for so many seconds. Asking counts as doing it."""
+    return bool(hub.redis.set(f"hub:{name}", 1, nx=True, ex=every_s))
 
 
 def _of(table: type[Link | Hint], runs: InstrumentedAttribute[bool]) -> Select[UUID]:

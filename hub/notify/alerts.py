@@ -35,13 +35,12 @@ def send_alerts(hub: Hub) -> int:
         told = {(row.connection, row.trouble) for row in session.execute(select(Alert.connection, Alert.trouble))}
         readers = _readers(session, hub)
     present = {(each.connection, str(each.trouble)): each for each in repairs if each.trouble in MAILED}
-    news = [repair for key, repair in present.items() if key not in told]
-    if news and readers:
+    news = [repair for key, repair in present.items() if key not in told] if readers else []
+    if news:
         send_mail(hub.settings, readers, _subject(news), _text(hub.settings.public_url, news))
-    else:
-        news = []
-    if news or told - present.keys():
-        hub.transact(lambda session: _note(session, news, told - present.keys()))
+    mended = told - present.keys()
+    if news or mended:
+        hub.transact(lambda session: _note(session, news, mended))
     return len(news)
 
 
@@ -69,4 +68,4 @@ def _note(session: Session, news: Sequence[Repair], mended: set[tuple[str, str]]
         session.execute(delete(Alert).where(tuple_(Alert.connection, Alert.trouble).in_(mended)))
     for repair in news:
         row = upsert(session, Alert).values(id=uuid7(), connection=repair.connection, trouble=str(repair.trouble))
-        session.execute(row.on_conflict_do_nothing(index_elements=["connection", "trouble"]))  # type: ignore[attr-defined]
+        session.execute(row.on_conflict_do_nothing(index_elements=["connection", "trouble"]))

@@ -1,8 +1,8 @@
 """Applying a plan: exactly what it shows, or a chosen part of it, through the same steps as every other run.
 
-First what is wanted is written down: the chosen items, and that the plan is to be applied. Then it is carried out, by
-whoever asked or by a worker, block by block, each item marked with what became of it; a crash anywhere in between is
-made good by carrying it out once more. What has changed on either side since the plan was made is left out as stale.
+First what is wanted is written down (`hub.sync.choose`). Then it is carried out, by whoever asked or by a worker, block
+by block, each item marked with what became of it; a crash anywhere in between is made good by carrying it out once
+more. What has changed on either side since the plan was made is left out as stale.
 
 What would go out by the plan and was not chosen is held, until another plan with it is applied. When the connection
 goes live by the plan, so is all else that was owed until then.
@@ -18,22 +18,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from hub.core import audit, clock
+from hub.core import clock
 from hub.core.clock import database_now
-from hub.core.errors import HubError, NotFound, RuleBroken
+from hub.core.errors import HubError
 from hub.core.frozen import freeze
 from hub.core.outbox import Link, owe
+from hub.sync.choose import CHOSEN, choose, chosen, refuse_unready
 from hub.sync.claim import is_due, lease, may_write, write
 from hub.sync.connections import Opened, get_connection, open_connection, set_state
 from hub.sync.connector import Change, Op, Status, Stream
 from hub.sync.cycle import scan_owed
-from hub.sync.guards import Excess, excesses
 from hub.sync.merge import merge
-from hub.sync.models import Connection, ConnectionState, Plan, PlanItem, PlanState, RunItem
-from hub.sync.plan import APPLICABLE, Items, at_work, blocks, digest_of, get_plan, load_plan
+from hub.sync.models import ConnectionState, Plan, PlanItem, PlanState, RunItem
+from hub.sync.plan import Items, at_work, blocks, load_plan
 from hub.sync.plan_incoming import rehearse, revisions_of
 from hub.sync.plan_outgoing import BLOCK, FETCHED_AT_ONCE, new_in, placeholder, ref_of, versions_there
 from hub.sync.prepare import Prepared, remote_ids_of
@@ -44,11 +44,6 @@ from hub.sync.runs import Item, RunLog, RunSummary
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
-__all__ = ["Applied", "apply_plan", "carry_out", "choose", "load_plan"]
-
-CHOSEN = "chosen"
-OPEN = ("planned", CHOSEN, "deferred", "uncertain")
-"""The statuses of items that can be applied (again)."""
 _STALE = "It has changed since the plan was made."
 _DONE = "It was sent before this plan was applied."
 _AT_WORK = "Another worker has it in hand."
@@ -75,185 +70,10 @@ def apply_plan(
     beyond_guards: bool = False,
     actor: str = "system",
 ) -> Applied:
-    """Do what a plan shows. only: ids, record ids or labels of the items to choose; what they need comes with them.
-
-    go_live: let a connection that only reads, or rests, write from now on. beyond_guards: also more updates or deletes
-    than the guards allow. Raises NotFound, RuleBroken.
-    """
-    load_plan(hub, plan_id)
+    """Do what a plan shows, or what is chosen of it, as `choose`. Raises NotFound, RuleBroken."""
     with at_work(hub, plan_id):
-        _choose(hub, plan_id, only, go_live=go_live, beyond_guards=beyond_guards, actor=actor)
+        choose(hub, plan_id, only=only, go_live=go_live, beyond_guards=beyond_guards, actor=actor)
         return _carry_out(hub, load_plan(hub, plan_id)[0])
-
-
-# Wanting it -----------------------------------------------------------------------------------------------------------
-
-
-def choose(
-    hub: Hub,
-    plan_id: UUID,
-    *,
-    only: Sequence[str] = (),
-    go_live: bool = False,
-    beyond_guards: bool = False,
-    actor: str = "system",
-) -> None:
-    """Write down that a plan is to be applied by the workers, and what of it; as `apply_plan`. Nothing is done yet."""
-    with hub.read() as session:
-        get_plan(session, plan_id)
-        at_work_now = select(Plan.id).where(Plan.id == plan_id, Plan.lease_until > database_now())
-        if session.scalar(at_work_now) is not None:
-            raise RuleBroken("Somebody is at work on this plan at this moment.", code="plan-at-work")
-    _choose(hub, plan_id, only, go_live=go_live, beyond_guards=beyond_guards, actor=actor)
-
-
-def _choose(hub: Hub, plan_id: UUID, only: Sequence[str], *, go_live: bool, beyond_guards: bool, actor: str) -> None:
-    plan, items = load_plan(hub, plan_id)
-    _refuse_incomplete(plan, items)
-
-    def work(session: Session) -> None:
-        plan = get_plan(session, plan_id)
-        _refuse_unusable(session, plan)
-        _mark(session, plan_id, only)
-        directions = set(session.scalars(_chosen(plan_id, PlanItem.direction).distinct()))
-        connection = get_connection(session, plan.connection_id)
-        _refuse_unready(plan, connection, writes="push" in directions, go_live=go_live)
-        is_chosen = (PlanItem.plan_id == plan_id, PlanItem.status == CHOSEN)
-        if not beyond_guards and (found := excesses(session, connection.id, *is_chosen)):
-            raise RuleBroken(_guarded(found), code="plan-guarded")
-        plan.state, plan.reason = PlanState.APPLYING, ""
-        plan.wish = {"go_live": go_live, "actor": actor}
-        plan.applied_at = clock.now()
-        audit.note(
-            session,
-            "apply",
-            "plan",
-            plan_id,
-            connection=connection.name,
-            digest=plan.digest,
-            items=session.scalar(_chosen(plan_id, func.count())),
-            go_live=go_live,
-            beyond_guards=beyond_guards,
-        )
-
-    hub.transact(work, actor=actor)
-
-
-def _refuse_incomplete(plan: Plan, items: Items) -> None:
-    if plan.state == PlanState.FAILED:
-        raise RuleBroken(f"This plan could not be made: {plan.reason}", code="plan-incomplete")
-    if not plan.digest or digest_of(items) != plan.digest:
-        raise RuleBroken("This plan is not complete. Make a new one.", code="plan-incomplete")
-
-
-def _refuse_unusable(session: Session, plan: Plan) -> None:
-    if plan.expires_at <= clock.now():
-        raise RuleBroken("This plan has expired. Make a new one.", code="plan-expired")
-    if session.scalar(select(PlanItem.id).where(*can_be_applied(plan.id)).limit(1)) is None:
-        raise RuleBroken("There is nothing left to apply in this plan.", code="plan-applied")
-
-
-def _refuse_unready(plan: Plan, connection: Connection, *, writes: bool, go_live: bool) -> None:
-    """A plan is for the account that it was made against, and for a connection that may do what it shows."""
-    name = connection.name
-    if (plan.account_id, plan.environment) != (connection.account_id, connection.environment):
-        raise RuleBroken(
-            f"This plan was made against {plan.account_id} ({plan.environment or 'unknown'}), and {name} is "
-            f"{connection.account_id} ({connection.environment or 'unknown'}) now. Make a new one.",
-            code="plan-for-another-account",
-        )
-    if connection.state == ConnectionState.NEEDS_ATTENTION:
-        raise RuleBroken(
-            f"The connection {name} needs attention first. Test it: `hub connection check {name}`.",
-            code="connection-not-ready",
-        )
-    rests = connection.state == ConnectionState.PAUSED
-    if not go_live and (rests or (writes and connection.state != ConnectionState.ACTIVE)):
-        raise RuleBroken(
-            f"The connection {name} does not write ({connection.state}). With --go-live it does from now on; what is "
-            "owed and not chosen is held.",
-            code="connection-not-ready",
-        )
-
-
-def _guarded(found: Sequence[Excess]) -> str:
-    listed = "; and it would ".join(map(str, found))
-    return f"The plan would {listed}. If that is right, apply it with --beyond-guards."
-
-
-def _mark(session: Session, plan_id: UUID, only: Sequence[str]) -> None:
-    """Note the items that were chosen, with those that they need; what was chosen before counts no more."""
-    every = update(PlanItem).execution_options(synchronize_session=False)
-    session.execute(
-        every.where(PlanItem.plan_id == plan_id, PlanItem.status == CHOSEN).values(status="planned", note="")
-    )
-    if not only:
-        session.execute(every.where(*can_be_applied(plan_id)).values(status=CHOSEN, note=""))
-        return
-    ahead = _named(session, plan_id, only)
-    chosen: set[UUID] = set()
-    while ahead:
-        chosen |= {item.id for item in ahead}
-        needs = {(need[0], need[1]) for item in ahead for need in item.needs}
-        ahead = [item for item in _needed(session, plan_id, sorted(needs)) if item.id not in chosen]
-    ids = sorted(chosen)
-    for start in range(0, len(ids), BLOCK):
-        these = ids[start : start + BLOCK]
-        session.execute(every.where(PlanItem.id.in_(these)).values(status=CHOSEN, note=""))
-
-
-def _named(session: Session, plan_id: UUID, only: Sequence[str]) -> list[PlanItem]:
-    """The items with these ids, record ids or labels. Raises NotFound for one that no item has."""
-    found: dict[UUID, PlanItem] = {}
-    unknown = set(only)
-    for start in range(0, len(only), BLOCK):
-        names = list(only[start : start + BLOCK])
-        ids = [item for item in map(_as_id, names) if item is not None]
-        has_name = or_(
-            PlanItem.label.in_(names),
-            PlanItem.remote_id.in_(names),
-            PlanItem.id.in_(ids),
-            PlanItem.record_id.in_(ids),
-        )
-        for item in session.scalars(select(PlanItem).where(*can_be_applied(plan_id), has_name)):
-            found[item.id] = item
-            unknown -= {item.label, item.remote_id, str(item.id), str(item.record_id)}
-    if unknown:
-        raise NotFound(f"The plan has nothing to apply called {', '.join(sorted(unknown))}.")
-    return list(found.values())
-
-
-def _as_id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def _needed(session: Session, plan_id: UUID, needs: Sequence[tuple[str, str]]) -> Iterator[PlanItem]:
-    """The items that create these records: ours by id, theirs by remote id."""
-    for start in range(0, len(needs), BLOCK):
-        names = [name for _, name in needs[start : start + BLOCK]]
-        ids = [item for item in map(_as_id, names) if item is not None]
-        is_one = or_(
-            (PlanItem.direction == "push") & PlanItem.record_id.in_(ids),
-            (PlanItem.direction == "pull") & PlanItem.remote_id.in_(names),
-        )
-        for item in session.scalars(select(PlanItem).where(*can_be_applied(plan_id), is_one)):
-            if (item.kind, str(item.record_id if item.direction == "push" else item.remote_id)) in needs:
-                yield item
-
-
-def can_be_applied(plan_id: UUID) -> tuple[Any, ...]:
-    """What of a plan can be applied (again)."""
-    return (PlanItem.plan_id == plan_id, PlanItem.status.in_(OPEN), PlanItem.action.in_(APPLICABLE))
-
-
-def _chosen(plan_id: UUID, *columns: Any) -> Any:
-    return select(*columns).where(PlanItem.plan_id == plan_id, PlanItem.status == CHOSEN)
-
-
-# Carrying it out ------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -322,8 +142,8 @@ def _live(hub: Hub, plan: Plan) -> Opened:
     assert plan.wish is not None
     go_live, actor = plan.wish["go_live"], plan.wish["actor"]
     with hub.read() as session:
-        writes = session.scalar(_chosen(plan.id, PlanItem.id).where(PlanItem.direction == "push").limit(1)) is not None
-        _refuse_unready(plan, get_connection(session, plan.connection_id), writes=writes, go_live=go_live)
+        writes = session.scalar(chosen(plan.id, PlanItem.id).where(PlanItem.direction == "push").limit(1)) is not None
+        refuse_unready(plan, get_connection(session, plan.connection_id), writes=writes, go_live=go_live)
     opened = open_connection(hub, plan.connection_id)
     if opened.may_write and writes:
         _hold_the_rest(hub, opened, plan)
@@ -362,7 +182,7 @@ def _hold(session: Session, connection_id: UUID, which: ColumnElement[bool]) -> 
 
 def _blocks(course: _Course, direction: str, kind: str) -> Iterator[Sequence[PlanItem]]:
     """What was chosen of one stream, in the order of the plan."""
-    query = _chosen(course.plan.id, PlanItem).where(PlanItem.direction == direction, PlanItem.kind == kind)
+    query = chosen(course.plan.id, PlanItem).where(PlanItem.direction == direction, PlanItem.kind == kind)
     block: Sequence[PlanItem] = ()
     while not block or len(block) == BLOCK:
         further = query.where(PlanItem.id > block[-1].id) if block else query
@@ -375,8 +195,9 @@ def _blocks(course: _Course, direction: str, kind: str) -> Iterator[Sequence[Pla
 
 def _mark_outcomes(session: Session, outcomes: Mapping[UUID, tuple[str, str]]) -> Counter[str]:
     """Write on each item what became of it: its status, and why."""
-    for item_id, (status, note) in outcomes.items():
-        session.execute(update(PlanItem).where(PlanItem.id == item_id).values(status=status, note=note))
+    rows = [{"id": item_id, "status": status, "note": note} for item_id, (status, note) in outcomes.items()]
+    if rows:
+        session.execute(update(PlanItem), rows)
     return Counter(status for status, _ in outcomes.values())
 
 
@@ -582,7 +403,7 @@ def _as_they_were(
         if item.action == "delete" and change is None:
             change = Change(stream.kind, remote_id, {}, label=item.label, deleted=True)
         is_same_there = change is not None and (change.version or None) in (item.remote_version, None)
-        if change is not None and is_same_there and revisions.get(item.record_id) == item.revision:  # type: ignore[arg-type]
+        if change is not None and is_same_there and revisions.get(item.record_id) == item.revision:
             changes[remote_id] = change
     planned = {item.remote_id: (item.action, item.differences) for item in block}
     rehearsed = rehearse(session, course.opened, stream, list(changes.values()), asked_at, course.plan.id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -20,7 +19,7 @@ def leave_hint(
     """Remember to look at a remote record; due_at: not before. One hint is enough, but that it was left again counts:
     whoever is looking at this moment may see what was before.
     """
-    hint: Any = upsert(session, Hint).values(
+    hint = upsert(session, Hint).values(
         id=uuid7(),
         connection_id=connection_id,
         kind=kind,

@@ -147,7 +147,9 @@ def work_out(hub: Hub, plan_id: UUID) -> None:
 
 @contextmanager
 def at_work(hub: Hub, plan_id: UUID) -> Iterator[None]:
-    """Be the only one that makes or applies a plan. Raises RuleBroken while another does."""
+    """Be the only one that makes or applies a plan. Raises NotFound, and RuleBroken while another does."""
+    with hub.read() as session:
+        get_plan(session, plan_id)
     this = update(Plan).where(Plan.id == plan_id).execution_options(synchronize_session=False)
     leased = this.values(lease_until=database_now(plus_s=LEASE_S))
 

@@ -75,8 +75,8 @@ def rehearse(
     return [item for item in planned if item is not None]
 
 
-def revisions_of(session: Session, kind: str, ids: Iterable[UUID | None]) -> dict[UUID, int]:
-    """The revisions of our records now."""
+def revisions_of(session: Session, kind: str, ids: Iterable[UUID | None]) -> dict[UUID | None, int]:
+    """The revisions of our records now; of None there is none."""
     model = circumstances(session).kinds[kind].model
     rows = session.execute(select(model.id, model.revision).where(model.id.in_({*ids} - {None})))
     return {row[0]: row[1] for row in rows}
@@ -136,7 +136,7 @@ def _new(session: Session, plan_id: UUID, changes: Sequence[Change]) -> set[tupl
 
 
 def _planned(
-    stream: Stream, item: Item, change: Change, new: set[tuple[str, str]], revisions: dict[UUID, int]
+    stream: Stream, item: Item, change: Change, new: set[tuple[str, str]], revisions: dict[UUID | None, int]
 ) -> PlanItem | None:
     """One change as the plan has it; None if it is known already. What it creates is noted in `new`."""
     action = _ACTIONS.get(item.status, "wait")

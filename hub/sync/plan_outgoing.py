@@ -199,7 +199,8 @@ def _planned_block(course: _Course, stream: Stream, links: Sequence[Link], taken
         if one.link.record_id in coming and item.action in ("create", "update"):
             item.action, item.reason = "wait", _AFTER_INCOMING
         item.remote_version = versions.get(str(item.remote_id), item.remote_version)
-        ref = Ref(stream.kind, one.record.id, item.part)  # type: ignore[union-attr]
+        assert one.record is not None
+        ref = Ref(stream.kind, one.record.id, item.part)
         if item.action in ("create", "adopt"):
             _note_planned(course, ref, placeholder(ref) if item.action == "create" else str(item.remote_id))
         if document := documents.get(ref.id):

@@ -248,7 +248,7 @@ def _take(hub: Hub, connection_id: UUID, kind: str) -> tuple[Cursor | None, int]
 
     def work(session: Session) -> tuple[Cursor | None, int] | None:
         insert = upsert(session, StreamCursor).values(id=uuid7(), connection_id=connection_id, kind=kind, fence=0)
-        session.execute(insert.on_conflict_do_nothing(index_elements=["connection_id", "kind"]))  # type: ignore[attr-defined]
+        session.execute(insert.on_conflict_do_nothing(index_elements=["connection_id", "kind"]))
         taken = session.execute(
             update(StreamCursor)
             .where(StreamCursor.connection_id == connection_id, StreamCursor.kind == kind)

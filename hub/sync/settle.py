@@ -198,7 +198,7 @@ def _parent_link(session: Session, subscription: Subscription, parent: Ref) -> L
 
 
 def _insert_part(session: Session, subscription: Subscription, parent: Ref) -> None:
-    statement: Any = upsert(session, Link).values(
+    statement = upsert(session, Link).values(
         id=uuid7(),
         connection_id=subscription.connection_id,
         kind=parent.kind,

@@ -9,9 +9,9 @@ import redis
 
 from hub.core.errors import AccessDenied
 from hub.jobs.queue import enqueue_once
-from hub.sync.apply import choose
+from hub.sync.choose import choose
 from hub.sync.models import Plan
-from hub.sync.plan import ask_for_plan
+from hub.sync.plan import ask_for_plan, at_work
 from hub.web.current import current_hub, current_user
 
 
@@ -30,8 +30,9 @@ def have_applied(
     """Have a plan, or a part of it, done by the workers. Raises NotFound, RuleBroken, AccessDenied."""
     if (go_live or beyond_guards) and not current_user().may("connections.write"):
         raise AccessDenied("To let a connection write, or to go beyond its guards, you must be allowed to set it up.")
-    actor = current_user().actor
-    choose(current_hub(), plan_id, only=only, go_live=go_live, beyond_guards=beyond_guards, actor=actor)
+    hub, actor = current_hub(), current_user().actor
+    with at_work(hub, plan_id):
+        choose(hub, plan_id, only=only, go_live=go_live, beyond_guards=beyond_guards, actor=actor)
     _wake(plan_id)
 
 

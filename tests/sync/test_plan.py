@@ -16,13 +16,13 @@ from hub.core.database import Base
 from hub.core.errors import NotFound, PluginFault, RuleBroken
 from hub.core.outbox import Link
 from hub.sdk import Change, Page
-from hub.sync.apply import apply_plan, load_plan
+from hub.sync.apply import apply_plan
 from hub.sync.connections import get_connection, set_state
 from hub.sync.cycle import push_slice, run_connection
 from hub.sync.guards import set_guards
 from hub.sync.hints import leave_hint
 from hub.sync.models import ConnectionState, Plan, PlanState
-from hub.sync.plan import ask_for_plan, at_work, make_plan, unfinished_plans, work_on_plan
+from hub.sync.plan import ask_for_plan, at_work, load_plan, make_plan, unfinished_plans, work_on_plan
 from hub.sync.standing import standings
 from tests.sync.fake_remote import Fake, payment
 

@@ -22,6 +22,8 @@ LEVELS: Final = (
 """From the most specific to the company's default: the columns a card of this level names."""
 
 _DIMENSIONS: Final = ("client_id", "project_id", "task_id", "person_id")
+SCOPE = ("company_id", *_DIMENSIONS)
+"""What a card may be for, besides its currency: nothing named is everything."""
 
 
 class Card(Protocol):
@@ -84,7 +86,7 @@ def resolve_rate(work: Work, cards: Iterable[Card]) -> Price | None:
 
 def scope_key(card: Card) -> str:
     """What a card is for, as one text: two cards of one key must not share a day."""
-    named = (f"{name}={value}" for name in ("company_id", *_DIMENSIONS) if (value := getattr(card, name)) is not None)
+    named = (f"{name}={value}" for name in SCOPE if (value := getattr(card, name)) is not None)
     return " ".join((card.currency, *named))
 
 
@@ -97,7 +99,4 @@ def overlaps(one: Card, other: Card) -> bool:
 def _fits(card: Card, work: Work) -> bool:
     if card.currency != work.currency or not card.valid_from <= work.worked_on <= (card.valid_to or date.max):
         return False
-    return all(
-        getattr(card, name) is None or getattr(card, name) == getattr(work, name)
-        for name in ("company_id", *_DIMENSIONS)
-    )
+    return all(getattr(card, name) is None or getattr(card, name) == getattr(work, name) for name in SCOPE)

@@ -20,7 +20,7 @@ from hub.core.outbox import upsert
 from hub.core.people.models import Person
 from hub.core.projects.models import Project, Task
 from hub.core.rates.models import RateCard, RateScope
-from hub.core.rates.rules import Price, Work, overlaps, rate_level, resolve_rate, scope_key
+from hub.core.rates.rules import SCOPE, Price, Work, overlaps, rate_level, resolve_rate, scope_key
 
 
 def add_rate(
@@ -113,8 +113,8 @@ def _check(session: Session, card: RateCard) -> None:
             raise NotFound(f"There is no {model.__tablename__} with id {named}.")
     with session.no_autoflush:
         _lock_scope(session, card)
-        others = session.scalars(select(RateCard).where(RateCard.currency == card.currency, RateCard.id != card.id))
-        for other in others:
+        is_for_the_same = (getattr(RateCard, name) == getattr(card, name) for name in ("currency", *SCOPE))
+        for other in session.scalars(select(RateCard).where(RateCard.id != card.id, *is_for_the_same)):
             if overlaps(card, other):
                 raise RuleBroken(
                     f"{_named(other)} is for the same work ({other.id}): end that one first.",
@@ -125,7 +125,7 @@ def _check(session: Session, card: RateCard) -> None:
 def _lock_scope(session: Session, card: RateCard) -> None:
     """Of two transactions that save rates for the same work at once, the second waits, and sees the first one's."""
     key = scope_key(card)
-    new: Any = upsert(session, RateScope).values(key=key)
+    new = upsert(session, RateScope).values(key=key)
     session.execute(new.on_conflict_do_nothing(index_elements=["key"]))
     session.execute(select(RateScope.key).where(RateScope.key == key).with_for_update())
 

@@ -13,9 +13,9 @@ from uuid import UUID
 from hub.core.errors import RuleBroken
 from hub.core.frozen import freeze
 from hub.core.records import InvoiceRecord
-from hub.sync.apply import apply_plan, load_plan
+from hub.sync.apply import apply_plan
 from hub.sync.cycle import run_connection
-from hub.sync.plan import make_plan
+from hub.sync.plan import load_plan, make_plan
 from hub.sync.reconcile import reconcile
 from hub.testing.conformance.bench import A_WHILE_S, AnyId, Bench, Lab
 from hub.testing.conformance.firm import a_name

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from flask import request
 from sqlalchemy import delete, select
@@ -107,7 +107,7 @@ def _claim(key: str, lease_for: timedelta) -> Claim | Answer:
 
     def work(session: Session) -> Claim | Answer:
         now = clock.now()
-        new: Any = upsert(session, IdempotencyRecord).values(
+        new = upsert(session, IdempotencyRecord).values(
             id=uuid7(),
             scope=scope,
             fingerprint=fingerprint,

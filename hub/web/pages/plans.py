@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.errors import NotFound, RuleBroken
-from hub.sync.apply import can_be_applied
+from hub.sync.choose import can_be_applied
 from hub.sync.connections import connection_named
 from hub.sync.guards import Excess, excesses
 from hub.sync.models import Connection, ConnectionState, Plan, PlanItem, PlanState
