@@ -17,14 +17,13 @@ import sqlite3
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from alembic.migration import MigrationContext
 from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
@@ -99,7 +98,7 @@ def _manifest(hub: Hub, staged: Path, form: str) -> dict[str, Any]:
         "version": importlib.metadata.version("psa-hub"),
         "made_at": clock.now().isoformat(),
         "database": form,
-        "schema": _schema(hub),
+        "revisions": migrations.revisions(hub),
         "plugins": enabled,
         "parts": {name: {"size": (staged / name).stat().st_size, "sha256": _digest(staged / name)} for name in parts},
     }
@@ -148,17 +147,15 @@ def restore_backup(settings: Settings, file: Path, *, force: bool = False) -> Re
         _check_keys(settings, keys)
         kept = _save_present(settings, force=force)
         aside = replace(settings, database_url=f"{_SQLITE}{staged / DATABASE}", secret_key=",".join(keys))
+        with _opened(aside) as prepared:
+            read_only = _prepare(prepared, staged, manifest)
+            if not settings.database_url.startswith(_SQLITE):
+                dump_rows(prepared, staged / ROWS)
         if settings.database_url.startswith(_SQLITE):
-            with _opened(aside) as prepared:
-                read_only = _prepare(prepared, staged, manifest)
             _put_in_place(staged / DATABASE, _sqlite_file(settings.database_url))
         else:
-            if manifest["database"] == "sqlite":
-                with _opened(aside) as prepared:
-                    _prepare(prepared, staged, manifest)
-                    dump_rows(prepared, staged / ROWS)
             with _opened(replace(settings, secret_key=",".join(keys))) as target:
-                read_only = _prepare(target, staged, {**manifest, "database": "rows"})
+                load_rows(target, staged / ROWS)
         _put_files(settings, staged, keys)
     return RestoreSummary(file, datetime.fromisoformat(manifest["made_at"]), manifest["version"], read_only, kept)
 
@@ -168,10 +165,15 @@ def _prepare(hub: Hub, staged: Path, manifest: dict[str, Any]) -> tuple[str, ...
     missing = sorted(set(manifest["plugins"]) - set(hub.plugins.sources()))
     if missing:
         raise RuleBroken(f"The backup needs the plugin {missing[0]}, which is not installed here. Install it first.")
+    revisions = _revisions(manifest)
+    if not migrations.knows(hub, migrations.CORE, revisions[migrations.CORE]):
+        raise RuleBroken(
+            f"The backup was made by a newer version of the hub ({manifest['version']}). Install that one first."
+        )
     if manifest["database"] == "sqlite":
         migrations.upgrade(hub)
     else:
-        load_rows(hub, staged / ROWS)
+        load_rows(hub, staged / ROWS, revisions)
 
     def work(session: Session) -> tuple[str, ...]:
         audit.note(session, "restore", "hub", None, made_at=manifest["made_at"], version=manifest["version"])
@@ -310,6 +312,8 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _schema(hub: Hub) -> list[str]:
-    with hub.database.engine.connect() as connection:
-        return sorted(MigrationContext.configure(connection).get_current_heads())
+def _revisions(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Where each branch stood. The first release told the core's alone; of its plugins there was one revision each."""
+    if "revisions" in manifest:
+        return dict(manifest["revisions"])
+    return {**dict.fromkeys(manifest["plugins"], "+1"), migrations.CORE: manifest["schema"][0]}

@@ -6,7 +6,7 @@ The first line of a table names it and its columns; every other line is one row.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
@@ -14,7 +14,21 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Date, Integer, Table, Uuid, delete, func, insert, inspect, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Date,
+    Integer,
+    MetaData,
+    Table,
+    Uuid,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+    text,
+)
 
 from hub import migrations
 from hub.bootstrap import Hub
@@ -41,25 +55,34 @@ def dump_rows(hub: Hub, file: Path) -> None:
             out.writelines(_line([freeze(value) for value in row]) for row in rows)
 
 
-def load_rows(hub: Hub, file: Path) -> None:
-    """Make the hub's tables hold exactly these rows, in one transaction once the tables are there."""
-    migrations.upgrade(hub)
+def load_rows(hub: Hub, file: Path, revisions: Mapping[str, str] | None = None) -> None:
+    """Make the hub's tables hold exactly these rows, in one transaction once the tables are there.
+
+    revisions: of each branch, the one that the rows were written at, for a database without tables. They are made as
+    they were then, and brought to what this version needs with the rows in them.
+    """
+    migrations.upgrade(hub, revisions)
     with hub.database.engine.begin() as connection:
-        for name, rows in _parts(file):
-            if name in _FIRST:
-                _replace(connection, Base.metadata.tables[name], rows)
+        for table, rows in _parts(file):
+            if table.name in _FIRST:
+                connection.execute(delete(table))
+                _insert(connection, table, rows)
     with hub.database.read() as session:
         hub.plugins.refresh(session)
-    migrations.upgrade(hub)
-    tables = {table.name: table for table in _tables(hub)}
+    migrations.upgrade(hub, revisions)
+    with hub.read():
+        _ = hub.kinds  # plugins define their tables when their record kinds are asked for
+    there = set(inspect(hub.database.engine).get_table_names())
     with hub.database.engine.begin() as connection:
-        for table in reversed(tables.values()):
+        for table in reversed([table for table, _ in _parts(file)]):
+            if table.name not in there:
+                raise RuleBroken(f"The backup has a table “{table.name}” that this version does not know.")
             connection.execute(delete(table))
-        for name, rows in _parts(file):
-            if name not in tables:
-                raise RuleBroken(f"The backup has a table “{name}” that this version does not know.")
-            _insert(connection, tables[name], rows)
-        _set_sequences(connection, tables.values())
+        for table, rows in _parts(file):
+            _insert(connection, table, rows)
+    migrations.upgrade(hub)
+    with hub.database.engine.begin() as connection:
+        _set_sequences(connection, _tables(hub))
 
 
 def _line(value: Any) -> str:
@@ -68,6 +91,7 @@ def _line(value: Any) -> str:
 
 def _tables(hub: Hub) -> list[Table]:
     """The tables of the hub and its enabled plugins, parents first."""
+    migrations.import_core_tables()
     with hub.read():
         _ = hub.kinds  # plugins define their tables when their record kinds are asked for
     names = inspect(hub.database.engine).get_table_names()
@@ -81,8 +105,8 @@ def _tables(hub: Hub) -> list[Table]:
     return [table for table in Base.metadata.sorted_tables if table.name in there]
 
 
-def _parts(file: Path) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
-    """The tables of a dump with their rows; the rows of one are to be taken before the next."""
+def _parts(file: Path) -> Iterator[tuple[Table, Iterator[dict[str, Any]]]]:
+    """The tables of a dump, with the columns that they had, and their rows, to be taken before the next table's."""
     with file.open(encoding="utf-8") as lines:
         line = next(lines, "")
         while line:
@@ -99,14 +123,18 @@ def _parts(file: Path) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
                     yield dict(zip(columns, value, strict=True))
 
             current = rows()
-            yield head["table"], current
+            yield _as_written(head["table"], head["columns"]), current
             for _ in current:
                 pass
 
 
-def _replace(connection: Connection, table: Table, rows: Iterator[dict[str, Any]]) -> None:
-    connection.execute(delete(table))
-    _insert(connection, table, rows)
+def _as_written(name: str, columns: Sequence[str]) -> Table:
+    """A table with the columns of a dump; of the types they have now, where they are there still."""
+    now = Base.metadata.tables.get(name)
+    known: Any = now.columns if now is not None else {}
+    return Table(
+        name, MetaData(), *(Column(column, known[column].type if column in known else None) for column in columns)
+    )
 
 
 def _insert(connection: Connection, table: Table, rows: Iterator[dict[str, Any]]) -> None:

@@ -251,6 +251,17 @@ def test_a_backup_that_needs_a_plugin_which_is_not_installed(hub, tmp_path, else
         restore_backup(elsewhere, tmp_path / "b.tar.gz")
 
 
+def test_a_backup_of_a_newer_version_is_said_to_be_one(hub, tmp_path, elsewhere):
+    write_backup(hub, tmp_path / "b.tar.gz")
+    parts = _parts((tmp_path / "b.tar.gz").read_bytes())
+    manifest = json.loads(parts["manifest.json"])
+    parts["manifest.json"] = json.dumps({**manifest, "version": "9.1", "revisions": {"core": "core_9001"}}).encode()
+    (tmp_path / "b.tar.gz").write_bytes(_archive(parts))
+
+    with pytest.raises(RuleBroken, match=r"made by a newer version of the hub \(9.1\). Install that one first"):
+        restore_backup(elsewhere, tmp_path / "b.tar.gz")
+
+
 def test_rows_written_as_lines_come_back_equal(hub, tmp_path, elsewhere):
     dump_rows(hub, tmp_path / "rows.jsonl")
 

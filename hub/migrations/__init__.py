@@ -7,6 +7,7 @@ branch label. `python -m hub.migrations BRANCH MESSAGE` writes a new revision fr
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from hub.core.database import Base
 from hub.core.errors import SetupError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CORE = "core"
+NEWEST = "head"
 
 
 def folders(hub: Hub) -> dict[str, Path]:
@@ -58,15 +61,33 @@ def version_table(branch: str) -> str:
     return "alembic_version" if branch == CORE else f"alembic_version_{branch}"
 
 
-def upgrade(hub: Hub) -> None:
-    """Bring every branch to its newest revision. The core comes first, because plugins are found in its tables."""
+def upgrade(hub: Hub, to: Mapping[str, str] | None = None) -> None:
+    """Bring every branch to its newest revision, or to the one that `to` names for it.
+
+    The core comes first, because plugins are found in its tables.
+    """
+    wanted = to or {}
     import_core_tables()
-    command.upgrade(config(hub), "head")
+    command.upgrade(config(hub), wanted.get(CORE, NEWEST))
     with hub.database.read() as session:
         hub.plugins.refresh(session)
     for branch in folders(hub):
         if branch != CORE:
-            command.upgrade(config(hub, branch), "head")
+            command.upgrade(config(hub, branch), wanted.get(branch, NEWEST))
+
+
+def revisions(hub: Hub) -> dict[str, str]:
+    """Where each branch stands in the database."""
+    with hub.database.engine.connect() as connection:
+        found = {branch: _context(connection, branch).get_current_revision() for branch in folders(hub)}
+    return {branch: revision for branch, revision in found.items() if revision}
+
+
+def knows(hub: Hub, branch: str, revision: str) -> bool:
+    """Whether a revision of a branch is one that this version of the program, or an earlier one, came with."""
+    return any(
+        script.revision == revision for script in ScriptDirectory.from_config(config(hub, branch)).walk_revisions()
+    )
 
 
 def check(hub: Hub) -> list[str]:
@@ -91,8 +112,12 @@ def check(hub: Hub) -> list[str]:
 
 def _is_behind(hub: Hub, branch: str) -> bool:
     with hub.database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": version_table(branch)})
-        return set(ScriptDirectory.from_config(config(hub, branch)).get_heads()) != set(context.get_current_heads())
+        heads = _context(connection, branch).get_current_heads()
+    return set(ScriptDirectory.from_config(config(hub, branch)).get_heads()) != set(heads)
+
+
+def _context(connection: Connection, branch: str) -> MigrationContext:
+    return MigrationContext.configure(connection, opts={"version_table": version_table(branch)})
 
 
 def _tables_in_use(hub: Hub) -> set[str]:
