@@ -12,6 +12,7 @@ What went wrong comes as the ConnectorError that says whether the call may have 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -99,7 +100,7 @@ class HttpClient:
     ) -> None:
         self._limiter, self._trace, self._max_bytes = limiter, trace, max_answer_bytes
         self._secrets = tuple(secrets)
-        self.calls = 0
+        self.calls, self._counting = 0, threading.Lock()
         self._rules = AddressRules(private=allow_private, loopback=allow_loopback)
         self._adapter = CheckingAdapter(self._rules)
 
@@ -125,7 +126,8 @@ class HttpClient:
         wait_s = LIMIT_WAIT_S if timeout_s is None else min(timeout_s, LIMIT_WAIT_S)
         timeout_s = CALL_TIMEOUT_S if timeout_s is None else timeout_s
         with self._turn(limits, wait_s):
-            self.calls += 1
+            with self._counting:
+                self.calls += 1
             response = self._send(prepared, timeout_s)
         silence_s = retry_after_s(response) if response.status_code in (429, 503) else None
         if self._limiter is not None and silence_s:

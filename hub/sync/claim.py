@@ -28,7 +28,7 @@ log = structlog.get_logger("hub.sync")
 LEASE_S = 5.0
 """How long a claim lasts without a heartbeat: after this, another worker takes over."""
 BLOCK = 150
-"""Links claimed at once: some batches of the largest kind, in one short transaction."""
+"""Links claimed at once, unless it is said otherwise, in one short transaction."""
 
 
 def is_due() -> ColumnElement[bool]:
@@ -45,16 +45,14 @@ def is_due() -> ColumnElement[bool]:
     )
 
 
-def claim(hub: Hub, connection_id: UUID, kind: str, *, only: Sequence[UUID] | None = None) -> list[Link]:
+def claim(hub: Hub, connection_id: UUID, kind: str, most: int = BLOCK) -> list[Link]:
     """Take a block of due links of one stream; none while the connection may not write."""
 
     def work(session: Session) -> list[Link]:
         if kind not in hub.kinds or not may_write(hub, session, connection_id):
             return []
         due = select(Link.id).where(Link.connection_id == connection_id, Link.kind == kind, is_due())
-        if only is not None:
-            due = due.where(Link.id.in_(only))
-        due = due.order_by(Link.due_at.is_not(None), Link.due_at, Link.id).limit(BLOCK)
+        due = due.order_by(Link.due_at.is_not(None), Link.due_at, Link.id).limit(most)
         return lease(session, session.scalars(due.with_for_update(skip_locked=True)).all())
 
     return hub.transact(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -51,6 +51,10 @@ class Opened:
     @property
     def may_write(self) -> bool:
         return self.state == ConnectionState.ACTIVE
+
+    def for_another_thread(self) -> Opened:
+        """The same connection with a connector of its own, for a thread beside this one."""
+        return replace(self, connector=type(self.connector)(self.connector.context))
 
 
 def load_settings(connector: type[Connector], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,19 @@
 
 Every send is stored before it goes out, and no transaction is open while the other system answers. A crash between any
 two lines leaves either nothing, or an attempt without an answer, which is resolved before anything newer is sent.
+
+A stream is sent by one thread, and by more of them as long as there are full blocks: up to as many as the other system
+takes calls at once. Each claims blocks of its own, so that threads, workers and hosts share the work in one way.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
@@ -16,9 +23,9 @@ from hub.core.clock import database_now
 from hub.core.database import uuid7
 from hub.core.errors import ConfigurationFailure
 from hub.core.outbox import Link
-from hub.sync.claim import LEASE_S, claim, release, write
+from hub.sync.claim import BLOCK, LEASE_S, claim, release, write
 from hub.sync.connections import hold
-from hub.sync.connector import Stream
+from hub.sync.connector import Limit, Stream
 from hub.sync.matching import settle_before_create
 from hub.sync.models import Attempt, Batch
 from hub.sync.prepare import Prepared, prepare
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
     from hub.bootstrap import Hub
     from hub.sync.connections import Opened
 
+MOST_CALLS_CLAIMED = 10
+
 
 def push(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], until: float) -> None:
     """Send what is owed to a connection, parents first, until nothing is due or the time (monotonic) is up."""
@@ -38,15 +47,67 @@ def push(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], until: 
     while progress and time.monotonic() < until:
         progress = False
         for stream in streams:
-            while time.monotonic() < until and (links := claim(hub, opened.id, stream.kind)):
-                progress = True
-                try:
-                    push_block(hub, opened, stream, links, run)
-                except ConfigurationFailure as failure:
-                    hold(hub, opened.id, str(failure))
-                    run.failure = str(failure)
-                if run.failure or run.resumes_at:
-                    return
+            progress = _Senders(hub, opened, stream, run, until).send() or progress
+            if run.failure or run.resumes_at:
+                return
+
+
+class _Senders:
+    """The threads that send one stream, the caller's among them."""
+
+    def __init__(self, hub: Hub, opened: Opened, stream: Stream, run: RunLog, until: float) -> None:
+        self._hub, self._opened, self._stream, self._run, self._until = hub, opened, stream, run, until
+        self._most = calls_at_once(opened.connector.limits)
+        self._lock = threading.Lock()
+        self._others: list[Future[None]] = []
+        self._sent = self._broken = False
+
+    def send(self) -> bool:
+        """Send until nothing is due or the time is up. Returns whether anything was; raises as a thread does."""
+        with ThreadPoolExecutor(self._most, thread_name_prefix="sender") as self._pool:
+            self._work(self._opened)
+            for other in self._others:  # which grows while it is gone through: each is there before its starter ends
+                other.result()
+        return self._sent
+
+    def _work(self, opened: Opened) -> None:
+        size = block_of(self._stream)
+        try:
+            while self._may_go_on() and (links := claim(self._hub, opened.id, self._stream.kind, size)):
+                self._sent = True
+                if len(links) == size:
+                    self._one_more()
+                self._send_block(opened, links)
+        except BaseException:
+            self._broken = True
+            raise
+
+    def _may_go_on(self) -> bool:
+        stopped = self._broken or self._run.failure or self._run.resumes_at
+        return not stopped and time.monotonic() < self._until
+
+    def _one_more(self) -> None:
+        with self._lock:
+            if len(self._others) + 1 < self._most:
+                work = partial(copy_context().run, self._work, self._opened.for_another_thread())
+                self._others.append(self._pool.submit(work))
+
+    def _send_block(self, opened: Opened, links: Sequence[Link]) -> None:
+        try:
+            push_block(self._hub, opened, self._stream, links, self._run)
+        except ConfigurationFailure as failure:
+            hold(self._hub, opened.id, str(failure))
+            self._run.failure = str(failure)
+
+
+def calls_at_once(limits: Sequence[Limit]) -> int:
+    """As many calls as the other system takes at the same time; one where that is not known."""
+    return min((limit.in_flight for limit in limits if limit.in_flight), default=1)
+
+
+def block_of(stream: Stream) -> int:
+    """How many links are claimed at once: whole batches, few enough to be sent before they are long in hand."""
+    return stream.batch_size * max(1, min(MOST_CALLS_CLAIMED, BLOCK // stream.batch_size))
 
 
 def push_block(

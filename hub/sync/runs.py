@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from hub.core import clock
 from hub.core.database import uuid7
 from hub.core.errors import HubError
-from hub.core.outbox import Link
+from hub.core.outbox import Link, upsert
 from hub.sync.connector import Status
 from hub.sync.models import Run, RunItem, RunStatus
 
@@ -217,20 +217,19 @@ class RunLog:
         ]
 
     def _write(self, session: Session) -> None:
-        session.add(
-            Run(
-                id=self.id,
-                connection_id=self.opened.id,
-                connection_name=self.opened.name,
-                direction=self.direction,
-                kinds=list(self.kinds),
-                trigger=self.trigger,
-                actor=self.actor,
-                status=RunStatus.RUNNING,
-                started_at=self.started_at,
-            )
+        """Write the row, unless another thread of this run has just done so."""
+        row = upsert(session, Run).values(
+            id=self.id,
+            connection_id=self.opened.id,
+            connection_name=self.opened.name,
+            direction=self.direction,
+            kinds=list(self.kinds),
+            trigger=self.trigger,
+            actor=self.actor,
+            status=RunStatus.RUNNING,
+            started_at=self.started_at,
         )
-        session.flush()
+        session.execute(row.on_conflict_do_nothing(index_elements=["id"]))
 
     def _row(self, item: Item) -> dict[str, Any]:
         return {
