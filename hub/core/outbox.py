@@ -272,13 +272,11 @@ def _insert_links(session: Session, subscription: Subscription, ids: Sequence[UU
         for record_id in ids
     ]
     # Two transactions can find the same record without a link; the second one's insert becomes a raise.
-    statement = upsert(session, Link).values(rows)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["connection_id", "kind", "record_id", "part"],
-            set_={"wanted": Link.__table__.c.wanted + 1, "changed_at": clock.now()},
-        )
+    statement = upsert(session, Link).on_conflict_do_update(
+        index_elements=["connection_id", "kind", "record_id", "part"],
+        set_={"wanted": Link.__table__.c.wanted + 1, "changed_at": clock.now()},
     )
+    session.connection().execute(statement, rows)
 
 
 def upsert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:

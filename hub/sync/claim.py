@@ -7,13 +7,15 @@ can change nothing any more.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, and_, or_, select, tuple_, update
+from sqlalchemy import ClauseElement, ColumnElement, Table, and_, bindparam, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from hub.core.clock import database_now
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
 log = structlog.get_logger("hub.sync")
+
+_LINKS = cast(Table, Link.__table__)
 
 LEASE_S = 5.0
 """How long a claim lasts without a heartbeat: after this, another worker takes over."""
@@ -137,6 +141,43 @@ def beating(hub: Hub, work: Callable[[Session], None], lease_s: float) -> Iterat
         thread.join()
 
 
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """A link that nobody has taken over, locked, as it stands at this moment."""
+
+    id: UUID
+    wanted: int
+    remote_id: str | None
+
+
+def still_ours(session: Session, links: Iterable[Link]) -> dict[UUID, Ours]:
+    """Those of these links that are still ours, locked until the transaction ends, by id."""
+    pairs = sorted({(link.id, link.fence) for link in links})
+    if not pairs:
+        return {}
+    columns = select(Link.id, Link.wanted, Link.remote_id).where(tuple_(Link.id, Link.fence).in_(pairs))
+    rows = session.execute(columns.order_by(Link.id).with_for_update())
+    return {row.id: Ours(row.id, row.wanted, row.remote_id) for row in rows}
+
+
+def write_all(session: Session, changes: Iterable[tuple[UUID, Mapping[str, Any]]]) -> None:
+    """Change links that are ours (`still_ours`), each to values of its own: a statement for each set of fields.
+
+    A value that is an SQL expression must be the same for all changes with these fields.
+    """
+    alike: defaultdict[tuple[str, ...], list[tuple[UUID, Mapping[str, Any]]]] = defaultdict(list)
+    for link_id, values in changes:
+        alike[tuple(sorted(values))].append((link_id, values))
+    for some in alike.values():
+        shared = {name: value for name, value in some[0][1].items() if isinstance(value, ClauseElement)}
+        statement = update(_LINKS).where(_LINKS.c.id == bindparam("of_link")).values(shared)
+        rows = [
+            {"of_link": link_id, **{name: value for name, value in values.items() if name not in shared}}
+            for link_id, values in some
+        ]
+        session.connection().execute(statement, rows)
+
+
 def write(session: Session, link: Link, *conditions: ColumnElement[bool], **values: Any) -> bool:
     """Change a link if it is still ours, and the conditions hold. Returns whether it was."""
     return bool(getattr(session.execute(_mine(link, values).where(*conditions)), "rowcount", 0))
@@ -144,8 +185,8 @@ def write(session: Session, link: Link, *conditions: ColumnElement[bool], **valu
 
 def release(session: Session, links: Sequence[Link], **values: Any) -> None:
     """Give links back without having done anything."""
-    for link in links:
-        write(session, link, lease_until=None, **values)
+    ours = still_ours(session, links)
+    write_all(session, [(link_id, {"lease_until": None, **values}) for link_id in ours])
 
 
 def _mine(link: Link, values: dict[str, Any]) -> Any:

@@ -256,7 +256,7 @@ def _adopt(session: Session, stream: Stream, item: Prepared, found: Found) -> It
         label=item.label,
         failures=0,
     )
-    wake_children(session, link.id)
+    wake_children(session, [link.id])
     reason = f"It is there already ({found.why or found.label})."
     return Item(stream.kind, "push", Status.UNCHANGED, item.label, link.record_id, found.remote_id, reason)
 
@@ -394,6 +394,6 @@ def _let_go(session: Session, case: MatchCase) -> None:
     link.held, link.due_at = False, None
     if case.decision == "link":
         link.remote_id, link.sent, link.wanted = case.chosen, None, link.wanted + 1
-        wake_children(session, link.id)
+        wake_children(session, [link.id])
     elif case.decision == "ignore":
         ignore(session, link, "A person decided not to send it.")

@@ -23,7 +23,7 @@ from hub.core.clock import database_now
 from hub.core.database import uuid7
 from hub.core.errors import ConfigurationFailure
 from hub.core.outbox import Link
-from hub.sync.claim import BLOCK, LEASE_S, claim, release, write
+from hub.sync.claim import BLOCK, LEASE_S, claim, release, still_ours, write_all
 from hub.sync.connections import hold
 from hub.sync.connector import Limit, Stream
 from hub.sync.matching import settle_before_create
@@ -140,19 +140,15 @@ def store(hub: Hub, opened: Opened, stream: Stream, items: Sequence[Prepared], r
     batch.key = batch.id.hex
 
     def work(session: Session) -> list[Attempt]:
-        attempts = [_attempt(batch, item, str(position + 1)) for position, item in enumerate(items)]
+        ours = still_ours(session, [item.link for item in items])
         kept = [
-            attempt
-            for attempt, item in zip(attempts, items, strict=True)
-            if write(
-                session,
-                item.link,
-                Link.remote_id.is_not_distinct_from(item.link.remote_id),
-                attempt_id=attempt.id,
-                lease_until=database_now(plus_s=LEASE_S),
-            )
+            _attempt(batch, item, str(position + 1))
+            for position, item in enumerate(items)
+            if (link := ours.get(item.link.id)) is not None and link.remote_id == item.link.remote_id
         ]
         if kept:
+            lease_until = database_now(plus_s=LEASE_S)
+            write_all(session, [(each.link_id, {"attempt_id": each.id, "lease_until": lease_until}) for each in kept])
             session.add(batch)
             session.flush()
             session.add_all(kept)

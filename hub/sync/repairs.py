@@ -123,7 +123,7 @@ def relink(session: Session, link_id: UUID, remote_id: str) -> Link:
     link.sent = link.seen = link.agreed = None
     link.wanted += 1
     link.fence += 1
-    wake_children(session, link.id)
+    wake_children(session, [link.id])
     return link
 
 

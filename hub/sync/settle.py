@@ -16,7 +16,7 @@ from hub.core import clock
 from hub.core.clock import database_now
 from hub.core.database import uuid7
 from hub.core.outbox import Link, Subscription, owe, upsert
-from hub.sync.claim import write
+from hub.sync.claim import still_ours, write, write_all
 from hub.sync.connector import Outcome, Ref, Status
 from hub.sync.hints import leave_hint
 from hub.sync.models import Attempt
@@ -51,38 +51,47 @@ def settle(
     An attempt whose link was taken over stays open: whoever has the link now finds out by itself what became of it.
     """
     taken = _taken_remote_ids(session, attempts, outcomes)
+    ours = still_ours(session, [links[attempt.link_id] for attempt in attempts])
+    settled: list[tuple[Attempt, Outcome]] = []
+    changes: list[tuple[UUID, dict[str, Any]]] = []
     items: list[Item] = []
     for attempt in attempts:
         link = links[attempt.link_id]
-        outcome = outcomes.get(attempt.ref) or Outcome(
-            attempt.ref, Status.UNCERTAIN, reason="The answer says nothing of this record."
-        )
-        if outcome.remote_id is not None and taken.get(outcome.remote_id, link.id) != link.id:
-            outcome = Outcome(
-                attempt.ref,
-                Status.REJECTED,
-                reason=f"{outcome.remote_id} over there is linked to another record of the hub already.",
-                remedy="Unlink one of the two with `hub link unlink`.",
-            )
-        outcome = _unless_stale(session, link, attempt, outcome)
-        unchanged = () if outcome.status not in _REFUSED else (Link.wanted == attempt.wanted,)
-        if not write(session, link, *unchanged, **_consequences(link, attempt, outcome)):
-            # What was refused is no longer what we say: the record changed while the call was open.
-            if unchanged and write(session, link, **_answered(link, attempt), due_at=None):
-                outcome = Outcome(attempt.ref, Status.DEFERRED, reason=f"{_CHANGED} Refused was: {outcome.reason}")
-                _close(session, attempt, outcome)
-                items.append(_counted(link, attempt, outcome))
-                continue
-            _refused_by_fence(session, link)
+        if link.id not in ours:
             items.append(_counted(link, attempt, Outcome(attempt.ref, Status.DEFERRED, reason=_OVERTAKEN)))
             continue
-        _close(session, attempt, outcome)
-        if outcome.status in DELIVERED:
-            wake_children(session, link.id)
-        elif outcome.status == Status.REJECTED:
-            park_children(session, link.id, attempt.label, outcome.reason)
+        outcome = _unless_stale(session, link, attempt, _outcome_of(attempt, outcomes, taken))
+        if outcome.status in _REFUSED and ours[link.id].wanted != attempt.wanted:
+            # What was refused is no longer what we say.
+            outcome = Outcome(attempt.ref, Status.DEFERRED, reason=f"{_CHANGED} Refused was: {outcome.reason}")
+            changes.append((link.id, {**_answered(link, attempt), "due_at": None}))
+        else:
+            changes.append((link.id, _consequences(link, attempt, outcome)))
+        settled.append((attempt, outcome))
         items.append(_counted(link, attempt, outcome))
+    write_all(session, changes)
+    _refused_by_fence(session, [attempt.link_id for attempt in attempts if attempt.link_id not in ours])
+    _close(session, settled)
+    wake_children(session, [attempt.link_id for attempt, outcome in settled if outcome.status in DELIVERED])
+    for attempt, outcome in settled:
+        if outcome.status == Status.REJECTED:
+            park_children(session, attempt.link_id, attempt.label, outcome.reason)
     return items
+
+
+def _outcome_of(attempt: Attempt, outcomes: Mapping[str, Outcome], taken: Mapping[str, UUID]) -> Outcome:
+    """What the answer says of one attempt; none that would make two of our records the same one over there."""
+    outcome = outcomes.get(attempt.ref)
+    if outcome is None:
+        return Outcome(attempt.ref, Status.UNCERTAIN, reason="The answer says nothing of this record.")
+    if outcome.remote_id is not None and taken.get(outcome.remote_id, attempt.link_id) != attempt.link_id:
+        return Outcome(
+            attempt.ref,
+            Status.REJECTED,
+            reason=f"{outcome.remote_id} over there is linked to another record of the hub already.",
+            remedy="Unlink one of the two with `hub link unlink`.",
+        )
+    return outcome
 
 
 def _unless_stale(session: Session, link: Link, attempt: Attempt, outcome: Outcome) -> Outcome:
@@ -100,12 +109,23 @@ def settle_unchanged(hub: Hub, links: Sequence[tuple[Link, Item]], revisions: Ma
         return
 
     def work(session: Session) -> None:
-        for link, _ in links:
-            revision = revisions.get(link.record_id, link.revision) if link.record_id else link.revision
-            write(session, link, done=link.wanted, revision=revision, lease_until=None, failures=0, due_at=None)
+        ours = still_ours(session, [link for link, _ in links])
+        settled = {"lease_until": None, "failures": 0, "due_at": None}
+        write_all(
+            session,
+            [
+                (link.id, {**settled, "done": link.wanted, "revision": _revision_now(link, revisions)})
+                for link, _ in links
+                if link.id in ours
+            ],
+        )
         run.count(session, [item for _, item in links])
 
     hub.transact(work)
+
+
+def _revision_now(link: Link, revisions: Mapping[UUID, int]) -> int | None:
+    return revisions.get(link.record_id, link.revision) if link.record_id else link.revision
 
 
 def park(hub: Hub, link: Link, reason: str, field: str, item: Item, run: RunLog, remedy: str = "") -> None:
@@ -152,11 +172,13 @@ def wait_for_parents(hub: Hub, opened: Opened, link: Link, parent: Ref, label: s
         run.waiting[link.id] = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id, reason)
 
 
-def wake_children(session: Session, parent_id: UUID) -> None:
-    """Those that waited for this record are due."""
+def wake_children(session: Session, parent_ids: Sequence[UUID]) -> None:
+    """Those that waited for these records are due."""
+    if not parent_ids:
+        return
     session.execute(
         update(Link)
-        .where(Link.waiting_for == parent_id)
+        .where(Link.waiting_for.in_(parent_ids))
         .values(waiting_for=None, parked=None, parked_at=None, due_at=None)
         .execution_options(synchronize_session=False)
     )
@@ -262,22 +284,29 @@ def _bases(link: Link, attempt: Attempt) -> dict[str, Any]:
     return {"agreed": attempt.agreed, "seen": kept}
 
 
-def _close(session: Session, attempt: Attempt, outcome: Outcome) -> None:
-    answered_at = None if outcome.status == Status.UNCERTAIN else clock.now()
-    status = "" if answered_at is None else str(outcome.status)
-    session.execute(
-        update(Attempt)
-        .where(Attempt.id == attempt.id)
-        .values(status=status, reason=outcome.reason, answered_at=answered_at)
-        .execution_options(synchronize_session=False)
-    )
+def _close(session: Session, settled: Sequence[tuple[Attempt, Outcome]]) -> None:
+    """Note what came of attempts. One whose outcome is uncertain stays open."""
+    now = clock.now()
+    rows = [
+        {
+            "id": attempt.id,
+            "status": "" if outcome.status == Status.UNCERTAIN else str(outcome.status),
+            "reason": outcome.reason,
+            "answered_at": None if outcome.status == Status.UNCERTAIN else now,
+        }
+        for attempt, outcome in settled
+    ]
+    if rows:
+        session.execute(update(Attempt), rows)
 
 
-def _refused_by_fence(session: Session, link: Link) -> None:
-    """Somebody else has the link: what we did may be newer than what they know, so the truth is read again."""
+def _refused_by_fence(session: Session, link_ids: Sequence[UUID]) -> None:
+    """Somebody else has these links: what we did may be newer than what they know, so the truth is read again."""
+    if not link_ids:
+        return
     session.execute(
         update(Link)
-        .where(Link.id == link.id)
+        .where(Link.id.in_(link_ids))
         .values(wanted=Link.wanted + 1, seen=None)
         .execution_options(synchronize_session=False)
     )
