@@ -218,14 +218,19 @@ def _release(session: Session, subscription: Subscription, ids: Sequence[UUID]) 
     )
 
 
-def owe_missing(session: Session, subscription: Subscription, *, limit: int = MAX_ROWS_PER_TRANSACTION) -> int:
-    """The owed scan: give records that may be created, and have no link, one. Returns how many; call until 0."""
+def owe_missing(session: Session, subscription: Subscription, *, after: UUID | None = None) -> Sequence[UUID]:
+    """A block of the owed scan: give records that may be created, and have no link, one, in the order of their ids.
+
+    after: the last one of the block before. Returns those of this block; with none the scan is over.
+    """
     kind = circumstances(session).kinds[subscription.kind]
     rows = select(kind.model.id).where(*creates(kind, subscription), ~_has_link(kind, subscription))
-    rows = rows.order_by(kind.model.id).limit(limit).with_for_update(key_share=True, of=kind.model)  # see lock_records
-    ids = session.scalars(rows).all()
+    if after is not None:
+        rows = rows.where(kind.model.id > after)
+    rows = rows.order_by(kind.model.id).limit(MAX_ROWS_PER_TRANSACTION)
+    ids = session.scalars(rows.with_for_update(key_share=True, of=kind.model)).all()  # see lock_records
     _insert_links(session, subscription, ids)
-    return len(ids)
+    return ids
 
 
 def creates(kind: RecordKind, subscription: Subscription) -> list[Any]:

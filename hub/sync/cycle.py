@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -146,18 +147,16 @@ def _this(connection_id: UUID) -> Update:
     return update(Connection).where(Connection.id == connection_id).execution_options(synchronize_session=False)
 
 
-def scan_owed(hub: Hub, opened: Opened, kinds: Sequence[str]) -> int:
-    """Give every record that may be created over there, and has no link, one. Returns how many."""
-    total = 0
+def scan_owed(hub: Hub, opened: Opened, kinds: Sequence[str]) -> None:
+    """Give every record that may be created over there, and has no link, one."""
     for kind in kinds:
-        subscription_id = opened.subscriptions[kind].id
+        last: UUID | None = None
+        while block := hub.transact(partial(_owe_block, subscription_id=opened.subscriptions[kind].id, after=last)):
+            last = block[-1]
 
-        def work(session: Session, subscription_id: UUID = subscription_id) -> int:
-            return owe_missing(session, session.get_one(Subscription, subscription_id))
 
-        while found := hub.transact(work):
-            total += found
-    return total
+def _owe_block(session: Session, *, subscription_id: UUID, after: UUID | None) -> Sequence[UUID]:
+    return owe_missing(session, session.get_one(Subscription, subscription_id), after=after)
 
 
 def _push_all(hub: Hub, opened: Opened, run: RunLog, kinds: Sequence[str], until: float) -> None:

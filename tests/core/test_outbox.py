@@ -49,7 +49,7 @@ def a_client(hub, name="Acme"):
 
 
 def scan(hub, subscription):
-    return hub.transact(lambda session: owe_missing(session, session.get_one(Subscription, subscription.id)))
+    return len(hub.transact(lambda session: owe_missing(session, session.get_one(Subscription, subscription.id))))
 
 
 def test_a_committed_change_is_owed_to_every_connection_that_subscribes(hub, subscribe):
@@ -152,16 +152,23 @@ def test_a_start_day_and_conditions_gate_what_is_created_not_what_is_kept_in_ste
     assert len({old, other, undated, first_day}) == 4
 
 
-def test_the_scan_gives_what_was_there_before_a_link_in_pieces(hub, subscribe):
+def test_the_scan_gives_what_was_there_before_a_link_in_pieces(hub, subscribe, monkeypatch):
+    monkeypatch.setattr("hub.core.outbox.MAX_ROWS_PER_TRANSACTION", 2)
     clients = hub.transact(lambda session: [create_client(session, name=f"Client {n}").id for n in range(5)])
     subscription = subscribe()
     with hub.read():
         pass
 
-    def piece(session):
-        return owe_missing(session, session.get_one(Subscription, subscription.id), limit=2)
+    def piece(after):
+        return hub.transact(
+            lambda session: owe_missing(session, session.get_one(Subscription, subscription.id), after=after)
+        )
 
-    assert [hub.transact(piece) for _ in range(4)] == [2, 2, 1, 0]
+    pieces = [piece(None)]
+    while pieces[-1]:
+        pieces.append(piece(pieces[-1][-1]))
+
+    assert [list(ids) for ids in pieces] == [clients[:2], clients[2:4], clients[4:], []]
     assert links(hub) == {(subscription.connection_id, client): (1, 0) for client in clients}
 
 
