@@ -68,6 +68,7 @@ CORE_KINDS: Final = (
         label=lambda client: client.name,
         owed=Client.archived_at.is_(None),
         apply=clients.apply_client_change,
+        create=lambda session, many: [client.id for client in clients.create_clients(session, many)],
         match=clients.match_clients,
         page="/clients/{id}",
     ),
@@ -79,6 +80,7 @@ CORE_KINDS: Final = (
         load=clients.load_contacts,
         label=lambda contact: f"{contact.first_name} {contact.last_name}".strip(),
         apply=clients.apply_contact_change,
+        create=lambda session, many: [contact.id for contact in clients.create_contacts(session, many)],
         match=clients.match_contacts,
     ),
     RecordKind(

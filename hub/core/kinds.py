@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
+
+EVERY: Final = true()
+"""The condition that leaves no record out."""
 
 Load = Callable[[Session, Sequence[UUID]], Sequence[Any]]
 Apply = Callable[[Session, UUID | None, Mapping[str, Any]], UUID]
@@ -42,7 +45,8 @@ class HubDocument:
     client_id: UUID | None = None
 
 
-Match = Callable[[Session, Sequence[Mapping[str, Any]]], Sequence[Sequence[Candidate]]]
+Create = Callable[[Session, Sequence[Mapping[str, Any]]], Sequence[UUID]]
+Match = Callable[[Session, Sequence[Mapping[str, Any]], ColumnElement[bool]], Sequence[Sequence[Candidate]]]
 Documents = Callable[[Session, Sequence[UUID] | None, date | None, date | None], Sequence[HubDocument]]
 
 
@@ -54,10 +58,11 @@ class RecordKind:
     load: records by id, any order; ids that are gone are left out. label: what a person calls a record.
     owed: which rows may be created elsewhere (None: none by themselves). dated_by: the day a start day is compared
     with. conditions: name → column a connection's condition compares. apply: write values that came in, to a new
-    record (id None) or an existing one; returns its id. match: for each set of values, records that may be the same.
-    documents: what reconciliation compares. withdraw: what it means here that the record was deleted over there
-    (None: it stays as it is). page: the path of a record's page with {id}. lapsed: whether a record need not be created
-    elsewhere any more, though it was owed once; where it is already, it stays in step.
+    record (id None) or an existing one; returns its id. create: the same for many new records, all of them or none.
+    match: for each set of values, those of the records of a condition that may be the same. documents: what
+    reconciliation compares. withdraw: what it means here that the record was deleted over there (None: it stays as it
+    is). page: the path of a record's page with {id}. lapsed: whether a record need not be created elsewhere any more,
+    though it was owed once; where it is already, it stays in step.
     """
 
     name: str
@@ -70,6 +75,7 @@ class RecordKind:
     dated_by: InstrumentedAttribute[Any] | None = None
     conditions: Mapping[str, InstrumentedAttribute[Any]] = field(default_factory=dict)
     apply: Apply | None = None
+    create: Create | None = None
     match: Match | None = None
     documents: Documents | None = None
     withdraw: Callable[[Session, UUID], None] | None = None

@@ -86,6 +86,12 @@ def take_in(session: Session, kind: str, record_id: UUID | None, values: Values)
     return apply(session, record_id, values)
 
 
+def take_in_new(session: Session, kind: str, many: Sequence[Values]) -> Sequence[UUID]:
+    """Make new records of what came in. Returns their ids, in order."""
+    create = circumstances(session).kinds[kind].create
+    return create(session, many) if create is not None else [take_in(session, kind, None, values) for values in many]
+
+
 def _note_ours(session: Session, stream: Stream, arrivals: Sequence[Arrival]) -> None:
     """What our records say, and where the newest wins when they changed, in a query or two for all of them."""
     linked = {arrival.link.record_id for arrival in arrivals if arrival.link is not None} - {None}

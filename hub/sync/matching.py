@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.clock import database_now
 from hub.core.database import circumstances
 from hub.core.errors import ConfigurationFailure, ConnectorError, NotFound, RuleBroken
-from hub.core.kinds import Candidate
+from hub.core.kinds import Candidate, RecordKind
 from hub.core.outbox import Link
 from hub.sync.claim import heartbeat, release, write
 from hub.sync.connector import Change, Found, Op, Sending, Status, Stream
@@ -58,20 +58,21 @@ def match_changes(
     session: Session, opened: Opened, kind: str, changes: Sequence[tuple[Change, dict[str, Any]]]
 ) -> list[Verdict]:
     """What to do with changes no link knows, each with its values (references resolved), in one go."""
-    match = circumstances(session).kinds[kind].match
+    known = circumstances(session).kinds[kind]
     decided = _decided(session, opened.id, kind, [change.remote_id for change, _ in changes])
-    candidates = match(session, [{**values, **change.match} for change, values in changes]) if match else ()
-    linked = _already_linked(session, opened.id, kind, candidates)
+    wanted = [{**values, **change.match} for change, values in changes]
+    candidates = known.match(session, wanted, ~_is_linked(opened.id, known)) if known.match else [()] * len(wanted)
+    taken: set[UUID] = set()
     verdicts: list[Verdict] = []
     for position, (change, _) in enumerate(changes):
         case = decided.get(change.remote_id)
         if case is not None:
             verdicts.append(_by_decision(case))
             continue
-        free = [item for item in (candidates[position] if match else ()) if item.record_id not in linked]
+        free = [item for item in candidates[position] if item.record_id not in taken]
         exact = [item for item in free if item.exact]
         if len(exact) == 1:
-            linked.add(exact[0].record_id)
+            taken.add(exact[0].record_id)
             verdicts.append(Verdict(record_id=exact[0].record_id))
         else:
             verdicts.append(Verdict(case=free))
@@ -118,19 +119,14 @@ def _by_decision(case: MatchCase) -> Verdict:
     return Verdict(ignored=case.decision == "ignore")
 
 
-def _already_linked(
-    session: Session, connection_id: UUID, kind: str, candidates: Sequence[Sequence[Candidate]]
-) -> set[UUID]:
-    ids = {item.record_id for items in candidates for item in items}
-    rows = session.scalars(
-        select(Link.record_id).where(
-            Link.connection_id == connection_id,
-            Link.kind == kind,
-            Link.record_id.in_(ids),
-            Link.remote_id.is_not(None),
-        )
+def _is_linked(connection_id: UUID, kind: RecordKind) -> ColumnElement[bool]:
+    """Whether one of our records is known to be one of theirs, so that it is no other one."""
+    return exists().where(
+        Link.connection_id == connection_id,
+        Link.kind == kind.name,
+        Link.record_id == kind.model.id,
+        Link.remote_id.is_not(None),
     )
-    return {record_id for record_id in rows if record_id is not None}
 
 
 # Going out ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hub.core.clock import database_now
 from hub.core.database import circumstances, is_worth_another_try
 from hub.core.errors import HubError
 from hub.core.outbox import Link, lock_records, record_lineage
-from hub.sync.arrivals import Arrival, arrivals_of, records_now, shown_by, take_in
+from hub.sync.arrivals import Arrival, arrivals_of, records_now, shown_by, take_in, take_in_new
 from hub.sync.bases import note_bases
 from hub.sync.connections import Opened
 from hub.sync.connector import Change, Status, Stream, Values
@@ -56,6 +56,7 @@ def _merge(
     # Asked before the links are read: whichever create ends in between is among the open ones or among the links.
     is_open = stream.pushes and has_open_create(session, opened.id, stream.kind)
     items: list[Item] = []
+    known: list[Arrival] = []
     unknown: list[Arrival] = []
     arrivals = arrivals_of(session, opened, stream, changes)
     for arrival in arrivals:
@@ -68,13 +69,20 @@ def _merge(
         elif arrival.link is None:
             unknown.append(arrival)
         else:
-            items += _in_savepoint(session, opened, arrival, _known, stream, asked_at)
+            known.append(arrival)
+    items += _together(session, opened, known, _all_known, stream, asked_at)
     items += _unknown(session, opened, stream, unknown, is_open=is_open)
     note_bases(session, opened, stream, arrivals)
     return items
 
 
 # What becomes of it ---------------------------------------------------------------------------------------------------
+
+
+def _all_known(
+    session: Session, opened: Opened, arrivals: Sequence[Arrival], stream: Stream, asked_at: datetime
+) -> list[Item]:
+    return [_known(session, opened, arrival, stream, asked_at) for arrival in arrivals]
 
 
 def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream, asked_at: datetime) -> Item:
@@ -169,6 +177,7 @@ def _unknown(
         return [_item(arrival, Status.DEFERRED, "A create has no answer yet.") for arrival in arrivals]
     verdicts = match_changes(session, opened, stream.kind, [(a.change, a.values) for a in arrivals])
     items: list[Item] = []
+    new: list[Arrival] = []
     for arrival, verdict in zip(arrivals, verdicts, strict=True):
         ours = arrival.change.our_id if _exists(session, stream.kind, arrival.change.our_id) else verdict.record_id
         if verdict.ignored:
@@ -178,62 +187,76 @@ def _unknown(
             names = ", ".join(f"“{item.label}”" for item in verdict.case[:3])
             reason = f"Here is {names}: say whether it is the same (`hub match list {opened.name}`)."
             items.append(_item(arrival, Status.DEFERRED, reason))
+        elif ours is None:
+            new.append(arrival)
         else:
-            items += _in_savepoint(session, opened, arrival, _take_in, stream, ours)
+            items += _in_savepoint(session, opened, arrival, _adopt, stream, ours)
+    return [*items, *_together(session, opened, new, _create, stream)]
+
+
+def _create(session: Session, opened: Opened, arrivals: Sequence[Arrival], stream: Stream) -> list[Item]:
+    """Our records of what they show, with their links. Raises for the first that cannot be."""
+    for arrival in arrivals:
+        arrival.shown = shown_by(session, arrival)
+    ids = take_in_new(session, stream.kind, [arrival.values for arrival in arrivals])
+    links = _links_of(session, opened, stream, ids)
+    items: list[Item] = []
+    for arrival, record_id in zip(arrivals, ids, strict=True):
+        _linked(session, opened, arrival, stream, links.get(record_id), record_id)
+        arrival.verdict = Verdict(taken=dict(arrival.shown))
+        items.append(_item(arrival, Status.CREATED))
     return items
 
 
-def _take_in(session: Session, opened: Opened, arrival: Arrival, stream: Stream, record_id: UUID | None) -> Item:
-    """Create our record, or adopt one, with a link."""
-    is_new = record_id is None
-    if record_id is not None:
-        lock_records(session, circumstances(session).kinds[stream.kind], [record_id])
-        if (link := _link_of(session, opened, stream, record_id)) is not None and _is_open(session, link):
-            reason = "A send of the record that it is has no answer yet."
-            leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, reason)
-            return _item(arrival, Status.DEFERRED, reason)
-        if link is not None and (reason := _is_another(link, arrival.change)):
-            return _item(arrival, Status.CONFLICT, reason)
-        arrival.before = records_now(session, stream.kind, [record_id]).get(record_id)
+def _adopt(session: Session, opened: Opened, arrival: Arrival, stream: Stream, record_id: UUID) -> Item:
+    """One of our records is theirs: link it, and merge what each says."""
+    lock_records(session, circumstances(session).kinds[stream.kind], [record_id])
+    link = _links_of(session, opened, stream, [record_id]).get(record_id)
+    if link is not None and _is_open(session, link):
+        reason = "A send of the record that it is has no answer yet."
+        leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, reason)
+        return _item(arrival, Status.DEFERRED, reason)
+    if link is not None and (reason := _is_another(link, arrival.change)):
+        return _item(arrival, Status.CONFLICT, reason)
+    arrival.before = records_now(session, stream.kind, [record_id]).get(record_id)
     arrival.shown = shown_by(session, arrival)
-    verdict = Verdict(taken=dict(arrival.shown))
-    if not is_new:
-        verdict = judge(arrival.shown, arrival.before or {}, seen={}, agreed={}, authority=stream.rule)
-    if verdict.taken or is_new:
-        values = {name: arrival.values[name] for name in verdict.taken}
-        record_id = take_in(session, stream.kind, record_id, values)
-    link = _link_of(session, opened, stream, record_id)
-    if link is None:
-        link = Link(connection_id=opened.id, kind=stream.kind, record_id=record_id, part="")
-        session.add(link)
-    link.remote_id = arrival.change.remote_id
-    link.ignored, link.tombstone_at = None, None
-    arrival.link = link
-    _touch(link, arrival)
-    _heed(stream, link, verdict)
-    for origin in arrival.origins:
-        record_lineage(
-            session,
-            origin,
-            (stream.kind, record_id),  # type: ignore[arg-type]
-            connection_id=opened.id,
-            remote_id=arrival.change.remote_id,
-        )
+    verdict = judge(arrival.shown, arrival.before or {}, seen={}, agreed={}, authority=stream.rule)
+    if verdict.taken:
+        take_in(session, stream.kind, record_id, {name: arrival.values[name] for name in verdict.taken})
+        link = _links_of(session, opened, stream, [record_id]).get(record_id)
+    _heed(stream, _linked(session, opened, arrival, stream, link, record_id), verdict)
     arrival.verdict = verdict
-    if is_new:
-        return _item(arrival, Status.CREATED)
     differences = verdict.disputed or None
     return _item(arrival, Status.UNCHANGED, "Adopted: it was here already.", differences=differences)
 
 
-def _link_of(session: Session, opened: Opened, stream: Stream, record_id: UUID | None) -> Link | None:
-    """The link of one of our records, locked, so that no sender takes it meanwhile."""
-    return session.scalar(
+def _linked(
+    session: Session, opened: Opened, arrival: Arrival, stream: Stream, link: Link | None, record_id: UUID
+) -> Link:
+    """Let the link of our record, a new one if it has none, be to theirs; with what it comes from."""
+    if link is None:
+        link = Link(connection_id=opened.id, kind=stream.kind, record_id=record_id, part="")
+        session.add(link)
+    link.ignored = None
+    arrival.link = link
+    _touch(link, arrival)
+    for origin in arrival.origins:
+        record = (stream.kind, record_id)
+        record_lineage(session, origin, record, connection_id=opened.id, remote_id=arrival.change.remote_id)
+    return link
+
+
+def _links_of(session: Session, opened: Opened, stream: Stream, record_ids: Sequence[UUID]) -> dict[UUID, Link]:
+    """The links of our records, locked, so that no sender takes them meanwhile."""
+    links = session.scalars(
         select(Link)
-        .where(Link.connection_id == opened.id, Link.kind == stream.kind, Link.record_id == record_id, Link.part == "")
+        .where(Link.connection_id == opened.id, Link.kind == stream.kind, Link.part == "")
+        .where(Link.record_id.in_(record_ids))
+        .order_by(Link.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
+    return {link.record_id: link for link in links if link.record_id is not None}
 
 
 def _gone(session: Session, opened: Opened, arrival: Arrival, stream: Stream, asked_at: datetime) -> Item:
@@ -285,26 +308,50 @@ def _is_read(opened: Opened, kind: str) -> bool:
 # Small steps ----------------------------------------------------------------------------------------------------------
 
 
-def _in_savepoint(
-    session: Session, opened: Opened, arrival: Arrival, step: Callable[..., Item], *more: Any
+def _together(
+    session: Session, opened: Opened, arrivals: Sequence[Arrival], step: Callable[..., list[Item]], *more: Any
 ) -> list[Item]:
-    """One record's work; whatever is wrong with it, it is undone alone, said, and looked at again later."""
+    """Some records' work at once; if one of them cannot be, each by itself.
+
+    Whatever is wrong with one, it is undone alone, said, and looked at again later.
+    """
+    if not arrivals:
+        return []
+    links = [arrival.link for arrival in arrivals]
     try:
         with session.begin_nested():
-            item = step(session, opened, arrival, *more)
+            items = step(session, opened, arrivals, *more)
             session.flush()
-            return [item]
+            return items
     except Exception as failure:
         if is_worth_another_try(failure):
             raise
-        arrival.verdict = None
-        change, reason = arrival.change, str(failure)
-        if not isinstance(failure, HubError):
-            log.error("merge failed", connection=opened.name, record=change.label, exc_info=failure)
-            reason = f"It could not be taken in ({type(failure).__name__}); the details are in the log."
-        leave_hint(session, opened.id, change.kind, change.remote_id, reason, due_at=pause(1))
-        fields = getattr(failure, "fields", {})
-        return [_item(arrival, Status.REJECTED, reason, field=next(iter(fields), ""))]
+        for arrival, link in zip(arrivals, links, strict=True):
+            arrival.link, arrival.verdict = link, None
+        if len(arrivals) > 1:
+            return [item for arrival in arrivals for item in _together(session, opened, [arrival], step, *more)]
+        return [_refused(session, opened, arrivals[0], failure)]
+
+
+def _in_savepoint(
+    session: Session, opened: Opened, arrival: Arrival, step: Callable[..., Item], *more: Any
+) -> list[Item]:
+    """One record's work by itself."""
+
+    def alone(session: Session, opened: Opened, arrivals: Sequence[Arrival]) -> list[Item]:
+        return [step(session, opened, arrivals[0], *more)]
+
+    return _together(session, opened, [arrival], alone)
+
+
+def _refused(session: Session, opened: Opened, arrival: Arrival, failure: Exception) -> Item:
+    change, reason = arrival.change, str(failure)
+    if not isinstance(failure, HubError):
+        log.error("merge failed", connection=opened.name, record=change.label, exc_info=failure)
+        reason = f"It could not be taken in ({type(failure).__name__}); the details are in the log."
+    leave_hint(session, opened.id, change.kind, change.remote_id, reason, due_at=pause(1))
+    fields = getattr(failure, "fields", {})
+    return _item(arrival, Status.REJECTED, reason, field=next(iter(fields), ""))
 
 
 def _exists(session: Session, kind: str, record_id: UUID | None) -> bool:

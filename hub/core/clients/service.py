@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from rapidfuzz import fuzz
-from sqlalchemy import or_, select
+from rapidfuzz import fuzz, process
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from hub.core import clock
@@ -15,7 +16,7 @@ from hub.core.clients.models import Client, Contact
 from hub.core.clients.rules import normalised_domain, normalised_name, normalised_tax_id
 from hub.core.companies.service import country_code
 from hub.core.errors import NotFound, RuleBroken
-from hub.core.kinds import Candidate
+from hub.core.kinds import EVERY, Candidate
 from hub.core.money import currency_code
 from hub.core.outbox import announce
 from hub.core.records import ClientRecord, ContactRecord
@@ -43,11 +44,17 @@ _CONTACT_FIELDS = ("first_name", "last_name", "email", "phone", "job_title")
 
 def create_client(session: Session, *, name: str, **values: Any) -> Client:
     """A new client. values: the other fields of ClientRecord, the address as `address` or field by field."""
-    client = Client(name="")
-    _write_client(client, {"name": name, **values})
-    session.add(client)
-    announce(session, "clients", [client.id], event="client_changed")
-    return client
+    return create_clients(session, [{"name": name, **values}])[0]
+
+
+def create_clients(session: Session, many: Sequence[Mapping[str, Any]]) -> list[Client]:
+    """New clients, each of a set of values. Raises RuleBroken for the first that cannot be."""
+    clients = [Client(name="") for _ in many]
+    for client, values in zip(clients, many, strict=True):
+        _write_client(client, values)
+    session.add_all(clients)
+    announce(session, "clients", [client.id for client in clients], event="client_changed")
+    return clients
 
 
 def change_client(session: Session, client_id: UUID, **values: Any) -> Client:
@@ -90,30 +97,54 @@ def apply_client_change(session: Session, client_id: UUID | None, values: Mappin
     return change_client(session, client_id, **values).id
 
 
-def match_clients(session: Session, wanted: Sequence[Mapping[str, Any]]) -> list[list[Candidate]]:
-    """For each set of values the clients that may be the same.
+def match_clients(
+    session: Session, wanted: Sequence[Mapping[str, Any]], free: ColumnElement[bool] = EVERY
+) -> list[list[Candidate]]:
+    """For each set of values the clients that may be the same. free: which may be.
 
     Exact: the same tax id, or the same normalised name with the same country and web domain. Near: one of these
     alone, or a token-sort score of 90 or more. A score only suggests (partner_portal 1.4).
     """
-    clients = session.execute(
-        select(Client.id, Client.name, Client.match_name, Client.match_domain, Client.tax_id, Client.country).where(
-            Client.archived_at.is_(None)
-        )
-    ).all()
-    by_name: dict[str, list[Any]] = {}
-    for client in clients:
-        by_name.setdefault(client.match_name, []).append(client)
-    return [_candidates(values, clients) for values in wanted]
+    columns = (Client.id, Client.name, Client.match_name, Client.match_domain, Client.tax_id, Client.country)
+    among = _Known(session.execute(select(*columns).where(Client.archived_at.is_(None), free)).all())
+    return [_candidates(values, among) for values in wanted]
 
 
-def _candidates(values: Mapping[str, Any], clients: Sequence[Any]) -> list[Candidate]:
+class _Known:
+    """Clients to find some among, by what they have in common with a set of values."""
+
+    def __init__(self, clients: Sequence[Any]) -> None:
+        self._clients = clients
+        self._names = [_sorted_words(client.match_name) for client in clients]
+        self._by: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for place, client in enumerate(clients):
+            for name in ("match_name", "match_domain", "tax_id"):
+                if value := getattr(client, name):
+                    self._by[name, value].append(place)
+
+    def alike(self, name: str, domain: str, tax_id: str) -> list[Any]:
+        """Those with the same domain or tax id, or the same name or one much alike, in their order."""
+        places = {*self._by.get(("match_domain", domain), ()), *self._by.get(("tax_id", tax_id), ())}
+        if name:
+            near = process.extract(
+                _sorted_words(name), self._names, scorer=fuzz.ratio, score_cutoff=NEAR - 0.5, limit=None
+            )
+            places |= {place for _, _, place in near}
+        return [self._clients[place] for place in sorted(places)]
+
+
+def _sorted_words(name: str) -> str:
+    """What the ratio is taken of to have a token-sort ratio."""
+    return " ".join(sorted(name.split()))
+
+
+def _candidates(values: Mapping[str, Any], among: _Known) -> list[Candidate]:
     name = normalised_name(str(values.get("name") or ""))
     domain = normalised_domain(str(values.get("website") or ""), str(values.get("email") or ""))
     tax_id = normalised_tax_id(str(values.get("tax_id") or ""))
     country = str((values.get("address") or {}).get("country") or "")
     found: list[Candidate] = []
-    for client in clients:
+    for client in among.alike(name, domain, tax_id):
         same_domain = bool(domain) and domain == client.match_domain
         same_name = bool(name) and name == client.match_name
         same_country = not country or not client.country or country == client.country
@@ -129,14 +160,25 @@ def _candidates(values: Mapping[str, Any], clients: Sequence[Any]) -> list[Candi
 
 
 def create_contact(session: Session, *, client_id: UUID, last_name: str, **values: Any) -> Contact:
-    """A new contact of a client."""
-    get_client(session, client_id)
-    contact = Contact(client_id=client_id, last_name="")
-    _write(contact, _CONTACT_FIELDS, {"last_name": last_name, **values})
-    _check_last_name(contact)
-    session.add(contact)
-    announce(session, "contacts", [contact.id])
-    return contact
+    """A new contact of a client. Raises NotFound, RuleBroken."""
+    return create_contacts(session, [{"client_id": client_id, "last_name": last_name, **values}])[0]
+
+
+def create_contacts(session: Session, many: Sequence[Mapping[str, Any]]) -> list[Contact]:
+    """New contacts, each of a set of values with its client. Raises as soon as one cannot be."""
+    wanted = {values["client_id"] for values in many}
+    there = set(session.scalars(select(Client.id).where(Client.id.in_(wanted))))
+    contacts: list[Contact] = []
+    for values in many:
+        if values["client_id"] not in there:
+            raise NotFound(f"There is no client with id {values['client_id']}.")
+        contact = Contact(client_id=values["client_id"], last_name="")
+        _write(contact, _CONTACT_FIELDS, values)
+        _check_last_name(contact)
+        contacts.append(contact)
+    session.add_all(contacts)
+    announce(session, "contacts", [contact.id for contact in contacts])
+    return contacts
 
 
 def change_contact(session: Session, contact_id: UUID, **values: Any) -> Contact:
@@ -164,10 +206,15 @@ def apply_contact_change(session: Session, contact_id: UUID | None, values: Mapp
     return change_contact(session, contact_id, **values).id
 
 
-def match_contacts(session: Session, wanted: Sequence[Mapping[str, Any]]) -> list[list[Candidate]]:
-    """A contact of the same client with the same e-mail address is the same; with the same name, perhaps."""
+def match_contacts(
+    session: Session, wanted: Sequence[Mapping[str, Any]], free: ColumnElement[bool] = EVERY
+) -> list[list[Candidate]]:
+    """A contact of the same client with the same e-mail address is the same; with the same name, perhaps.
+
+    free: which contacts may be.
+    """
     clients = {values["client_id"] for values in wanted if values.get("client_id")}
-    contacts = session.scalars(select(Contact).where(or_(Contact.client_id.in_(clients)))).all() if clients else []
+    contacts = session.scalars(select(Contact).where(Contact.client_id.in_(clients), free)).all() if clients else []
     found: list[list[Candidate]] = []
     for values in wanted:
         email = str(values.get("email") or "").casefold()

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from hub.core.clients.service import get_client
 from hub.core.companies.service import only_company
 from hub.core.errors import NotFound, RuleBroken
-from hub.core.kinds import Candidate
+from hub.core.kinds import EVERY, Candidate
 from hub.core.money import currency_code
 from hub.core.outbox import announce
 from hub.core.projects.models import Project, ProjectStatus, Task
@@ -66,10 +66,12 @@ def apply_project_change(session: Session, project_id: UUID | None, values: Mapp
     return change_project(session, project_id, **values).id
 
 
-def match_projects(session: Session, wanted: Sequence[Mapping[str, Any]]) -> list[list[Candidate]]:
-    """A project of the same client with the same name may be the same; a person says so."""
+def match_projects(
+    session: Session, wanted: Sequence[Mapping[str, Any]], free: ColumnElement[bool] = EVERY
+) -> list[list[Candidate]]:
+    """A project of the same client with the same name may be the same; a person says so. free: which may be."""
     clients = {values["client_id"] for values in wanted if values.get("client_id")}
-    projects = session.scalars(select(Project).where(Project.client_id.in_(clients))).all() if clients else []
+    projects = session.scalars(select(Project).where(Project.client_id.in_(clients), free)).all() if clients else []
     return [
         [
             Candidate(project.id, project.name, 100, False, "the same name at the same client")
