@@ -10,13 +10,16 @@ See docs/how_to/write_a_connector.md for how to use it, docs/reference/quality_s
 
 from __future__ import annotations
 
+from hub.testing.conformance.bench import Bench
 from hub.testing.conformance.grading import Report, Result, Verdict, grade
-from hub.testing.conformance.rules import Broken, Level, NotShown, Rule, all_rules
+from hub.testing.conformance.rules import Broken, DoesNotHappen, Level, NotShown, Rule, all_rules
 from hub.testing.conformance.subject import RemoteUser, Subject, Waiver, find_subject
 from hub.testing.conformance.wire import Trouble
 
 __all__ = [
+    "Bench",
     "Broken",
+    "DoesNotHappen",
     "Level",
     "NotShown",
     "RemoteUser",

@@ -323,6 +323,8 @@ not_checked_yet("G25", "Taken away, its token and subscriptions are withdrawn; c
 def connections_share_nothing(lab: Lab) -> None:
     with lab.bench() as bench, bench.second_remote() as other:
         sides = [(bench.user, bench.connection), (other.user, bench.connect("second", other.settings))]
+        for user, connection in sides:
+            bench.prepare(user, connection)
         for stream in lab.subject.pulled:
             wanted = [{user.add(stream, a_name()) for _ in range(6)} for user, _ in sides]
             reads = [bench.connector_of(connection).pull(stream, None) for _, connection in sides]

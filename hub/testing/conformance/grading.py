@@ -14,7 +14,7 @@ import structlog
 
 from hub.core.errors import HubError
 from hub.testing.conformance.bench import Lab
-from hub.testing.conformance.rules import MEANING, Level, NotShown, Rule, all_rules
+from hub.testing.conformance.rules import MEANING, DoesNotHappen, Level, NotShown, Rule, all_rules
 from hub.testing.conformance.subject import Subject
 
 log = structlog.get_logger("hub.testing")
@@ -151,6 +151,8 @@ def _tried(rule: Rule, lab: Lab) -> Result:
         rule.check(lab)
     except NotShown as lacking:
         return Result(rule.id, Verdict.NOT_CHECKED, f"{lacking}")
+    except DoesNotHappen as absent:
+        return Result(rule.id, Verdict.NOT_APPLICABLE, f"{absent}")
     except AssertionError as broken:
         return Result(rule.id, Verdict.FAIL, str(broken) or "an assertion failed")
     except HubError as failure:

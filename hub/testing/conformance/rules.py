@@ -50,6 +50,10 @@ class NotShown(Exception):
     """A rule cannot be tried here, because the author's part of the bench offers no way to; the text says what."""
 
 
+class DoesNotHappen(Exception):
+    """What a rule is about cannot be at this vendor's; the text says why not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. needs: the capability without which it does not apply. unwaivable: no waiver is taken.

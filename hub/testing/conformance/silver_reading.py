@@ -213,7 +213,8 @@ def _over_a_clock_change(bench: Bench, stream: str, edge: datetime, what: str) -
 def fractions_make_no_difference(lab: Lab) -> None:
     with lab.bench() as bench:
         for stream in lab.subject.pulled:
-            base = (bench.clock.now() - timedelta(seconds=HOUR)).replace(microsecond=0)
+            lookback_s = bench.stream(stream).lookback_s
+            base = (bench.clock.now() - timedelta(seconds=lookback_s / 2)).replace(microsecond=0)
             ids = bench.seed(stream, 12)
             for position, remote_id in enumerate(ids):
                 bench.user.stamp(stream, remote_id, base + timedelta(microseconds=999_380 + position * 100))

@@ -8,13 +8,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 from hub.core.errors import RuleBroken
 from hub.sync.connector import Connector, Cursor
 from hub.testing.conformance.rules import NotShown, all_rules
 from hub.testing.conformance.wire import Trouble
 from hub.testing.sandbox import Effect, Sandbox
+
+if TYPE_CHECKING:
+    from hub.testing.conformance.bench import Bench
 
 MONEY = frozenset({"invoices", "credit_notes", "payments", "expenses"})
 SHORTEST_REASON = 20
@@ -33,6 +37,12 @@ class RemoteUser:
 
     def __init__(self, sandbox: Any) -> None:
         self.sandbox = sandbox
+
+    def prepare(self, bench: Bench, connection: UUID) -> None:
+        """What has to be there on both sides before records of the streams that are read can come in. Nothing, mostly.
+
+        Called once on a bench, before the first record is added over there.
+        """
 
     def add(self, stream: str, name: str) -> str:
         """One more record of a stream that is read, complete, of this name. Returns its id."""
@@ -78,6 +88,10 @@ class RemoteUser:
         """The records that exist there now."""
         raise _not_offered("ids")
 
+    def standing(self) -> Any:
+        """All that stands over there; what signing in changes may be left out."""
+        return self.sandbox.state
+
     def effects(self, stream: str = "*", operation: str = "*") -> list[Effect]:
         """What the connector really did over there."""
         return self.sandbox.effects(operation, self.kinds.get(stream, stream), actor="api")  # type: ignore[no-any-return]
@@ -119,9 +133,11 @@ class Subject:
     (keywords: `zone`, if the account can stand in another time zone). second_sandbox: another account, with other
     credentials. wrong_settings: for each setting, by name, a value that its schema must refuse. wrong_credentials:
     settings that are well-formed but let nobody in. hosts: those it calls besides the ones in its settings. docs: its
-    README. answers: what this vendor answers at an instant for "missing scope" and "quota spent", where it has such a
-    thing. earlier_cursors: per stream, cursors as earlier releases stored them. zones: whether the sandbox takes
-    `zone`. waivers: rules it need not keep for now.
+    README. answers: what this vendor answers at an instant for "missing scope", "quota spent" and "refused" (a call
+    that it will never take); None where it has no such thing. earlier_cursors: per stream, cursors as earlier releases
+    stored them. zones: whether the sandbox takes `zone`. small: numbers in the connector's own modules that the bench
+    makes small ("plugins.mine.client.PAGE": 5), where the size of a page is not the fake remote's to choose. waivers:
+    rules it need not keep for now.
     """
 
     plugin: Any
@@ -136,9 +152,10 @@ class Subject:
     licence: str
     docs: Path
     hosts: Sequence[str] = ()
-    answers: Mapping[str, Callable[[datetime], Trouble]] = field(default_factory=dict)
+    answers: Mapping[str, Callable[[datetime], Trouble] | None] = field(default_factory=dict)
     earlier_cursors: Mapping[str, Sequence[Cursor]] = field(default_factory=dict)
     zones: bool = False
+    small: Mapping[str, int] = field(default_factory=dict)
     waivers: Sequence[Waiver] = ()
 
     @property
