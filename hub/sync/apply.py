@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, tuple_, update
+from sqlalchemy import ColumnElement, case, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from hub.core import clock
@@ -238,11 +238,27 @@ def _released(session: Session, course: _Course, stream: Stream, block: Sequence
         owe(session, opened.subscriptions[stream.kind], missing, needed=True)
     held = set(session.scalars(select(Link.id).where(*mine, Link.held)))
     this = update(Link).execution_options(synchronize_session=False)
+    if course.plan.anew:
+        _start_anew(session, course.plan, block, mine)
     session.execute(this.where(*mine).values(held=False, due_at=None))
     due = select(Link.id).where(*mine, is_due()).order_by(Link.id)
     links = lease(session, session.scalars(due.with_for_update(skip_locked=True)).all())
     session.execute(this.where(Link.id.in_(held - {link.id for link in links})).values(held=True))
     return links
+
+
+def _start_anew(session: Session, plan: Plan, block: Sequence[PlanItem], mine: tuple[ColumnElement[bool], ...]) -> None:
+    """Let these go out in full, as if nothing had been sent of them; what is gone over there is created again.
+
+    Not what was delivered since the plan was made: carried out once more after a crash, it sends nothing twice.
+    """
+    is_free = (Link.attempt_id.is_(None), or_(Link.lease_until.is_(None), Link.lease_until <= database_now()))
+    untouched = or_(Link.delivered_at.is_(None), Link.delivered_at < plan.created_at)
+    this = update(Link).where(*mine, *is_free, untouched).execution_options(synchronize_session=False)
+    session.execute(this.values(sent=None, wanted=case((Link.wanted == Link.done, Link.wanted + 1), else_=Link.wanted)))
+    gone = [item.remote_id for item in block if item.action == "create" and item.remote_id]
+    unlinked = {"remote_id": None, "remote_version": None, "seen": None, "agreed": None}
+    session.execute(this.where(Link.remote_id.in_(gone)).values(fence=Link.fence + 1, **unlinked))
 
 
 class _OnlyAsPlanned:

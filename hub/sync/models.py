@@ -290,6 +290,8 @@ class Plan(Identified, Base):
     against. digest: over all its items. counts: how many of each action, by direction and stream. totals: of the
     documents that would go out, by currency. calls: how many calls applying it takes, about. wish: how it is to be
     applied, kept for the worker. lease_until: while somebody makes or applies it. run_id: the run that applied it last.
+    anew: of a plan that mends differences, the records of ours it is about, by stream, each with whether it is gone
+    over there: they go out in full, whatever was sent of them last.
     """
 
     __tablename__ = "plan"
@@ -298,6 +300,7 @@ class Plan(Identified, Base):
     connection_id: Mapped[UUID]
     kinds: Mapped[list[Any]]
     direction: Mapped[str] = mapped_column(default="")
+    anew: Mapped[dict[str, Any] | None]
     state: Mapped[str] = mapped_column(default=PlanState.MAKING)
     reason: Mapped[str] = mapped_column(Text, default="")
     account_id: Mapped[str | None]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("hub.sync")
 
+Anew = Mapping[str, Mapping[UUID, bool]]
+"""Records to go out in full, by stream: each with whether it is gone over there, so that it is created again."""
 LIFE = timedelta(hours=24)
 KEPT = timedelta(days=30)
 """How long after it expired a plan that nobody applied is kept."""
@@ -92,10 +94,11 @@ def make_plan(
     *,
     kinds: Sequence[str] | None = None,
     direction: str | None = None,
+    anew: Anew | None = None,
     actor: str = "system",
 ) -> UUID:
     """Work out what a run would do now, and keep it for a day. Returns its id. Raises NotFound, ConnectorError."""
-    plan_id = ask_for_plan(hub, connection_id, kinds=kinds, direction=direction, actor=actor).id
+    plan_id = ask_for_plan(hub, connection_id, kinds=kinds, direction=direction, anew=anew, actor=actor).id
     work_out(hub, plan_id)
     return plan_id
 
@@ -106,12 +109,16 @@ def ask_for_plan(
     *,
     kinds: Sequence[str] | None = None,
     direction: str | None = None,
+    anew: Anew | None = None,
     queued: bool = False,
     actor: str = "system",
 ) -> Plan:
-    """A plan that is still to be worked out; queued: by the workers. Raises NotFound."""
+    """A plan that is still to be worked out; queued: by the workers. Raises NotFound.
+
+    anew: only these records of ours, each to go out in full.
+    """
     opened = open_connection(hub, connection_id)
-    wanted = {*chain(*streams_of(opened, kinds, direction))}
+    wanted = {*chain(*streams_of(opened, kinds, "push" if anew else direction))}
 
     def work(session: Session) -> Plan:
         connection = get_connection(session, connection_id)
@@ -120,6 +127,7 @@ def ask_for_plan(
             connection_id=connection_id,
             kinds=[kind for kind in opened.subscriptions if kind in wanted],
             direction=direction or "",
+            anew=anew and {kind: {str(id): is_gone for id, is_gone in of.items()} for kind, of in anew.items()},
             account_id=connection.account_id,
             environment=connection.environment,
             wish={"make": True} if queued else None,
@@ -138,8 +146,8 @@ def work_out(hub: Hub, plan_id: UUID) -> None:
         plan, _ = load_plan(hub, plan_id)
         opened = open_connection(hub, plan.connection_id)
         _forget(hub, PlanItem.plan_id == plan_id)  # what was left by a process that ended
-        pulls, pushes = streams_of(opened, plan.kinds, plan.direction or None)
-        for block in chain(incoming(hub, opened, pulls, plan_id), outgoing(hub, opened, pushes, plan_id)):
+        pulls, pushes = streams_of(opened, plan.kinds, "push" if plan.anew else plan.direction or None)
+        for block in chain(incoming(hub, opened, pulls, plan_id), outgoing(hub, opened, pushes, plan_id, plan.anew)):
             _keep(hub, plan_id, block)
         _complete(hub, opened, plan_id)
     _forget_old(hub, plan.connection_id)

@@ -28,6 +28,8 @@ FETCHED_AT_ONCE = 100
 """Records asked for in one call when only their version is of interest."""
 _NEW = "new:"
 _OPEN = "A send of it has no answer yet; that is looked up first."
+_ELSEWHERE = "It is over there as {}: if that is right, say so with `hub link relink`."
+_NOT_GONE = "It is over there after all, so there is nothing to create."
 _AFTER_INCOMING = "It changes here first, by what comes in. What goes out of it then is in the next plan."
 
 
@@ -35,18 +37,28 @@ _AFTER_INCOMING = "It changes here first, by what comes in. What goes out of it 
 class _Course:
     """What is known while a plan is worked out. needed: the records that others need over there and that are not there
     yet, by kind, with their part. planned: what those of them are called there that the plan itself creates or adopts.
+    anew: where only some records are to go out, in full: which, by kind, and whether they are gone over there. gone: by
+    link, what those were called.
     """
 
     hub: Hub
     opened: Opened
     plan_id: UUID
+    anew: Mapping[str, Mapping[str, bool]] | None = None
     needed: dict[str, set[tuple[UUID, str]]] = field(default_factory=lambda: defaultdict(set))
     planned: dict[Ref, str] = field(default_factory=dict)
+    gone: dict[UUID, str] = field(default_factory=dict)
 
 
-def outgoing(hub: Hub, opened: Opened, kinds: Sequence[str], plan_id: UUID) -> Iterator[list[PlanItem]]:
-    """What would be sent, in blocks, parents first."""
-    course = _Course(hub, opened, plan_id)
+def outgoing(
+    hub: Hub,
+    opened: Opened,
+    kinds: Sequence[str],
+    plan_id: UUID,
+    anew: Mapping[str, Mapping[str, bool]] | None = None,
+) -> Iterator[list[PlanItem]]:
+    """What would be sent, in blocks, parents first. anew: only these records, by kind, in full."""
+    course = _Course(hub, opened, plan_id, anew)
     streams = [opened.stream(kind) for kind in kinds]
     for stream in reversed(streams):
         for block in _links(course, stream):
@@ -95,9 +107,16 @@ def new_in(value: Any) -> set[str]:
 
 
 def _links(course: _Course, stream: Stream) -> Iterator[Sequence[Link]]:
-    """The links that are owed and can be sent, and, kept by nobody, those that would be: of records that exist, and of
-    those that others need.
-    """
+    """The links of what is to go out, and, kept by nobody, those of what others need over there."""
+    yield from _owed(course, stream) if course.anew is None else _anew(course, stream, course.anew.get(stream.kind, {}))
+    needed = sorted(course.needed[stream.kind], key=str)
+    for start in range(0, len(needed), BLOCK):
+        with course.hub.read() as session:
+            yield _only_needed(session, course, stream, needed[start : start + BLOCK])
+
+
+def _owed(course: _Course, stream: Stream) -> Iterator[Sequence[Link]]:
+    """The links that are owed and can be sent, and, kept by nobody, those that would be: of records that exist."""
     hub, kind = course.hub, course.hub.kinds[stream.kind]
     owed = select(Link).where(*_can_be_sent(course.opened.id, stream.kind)).order_by(Link.id)
     links: Sequence[Link] = ()
@@ -116,10 +135,27 @@ def _links(course: _Course, stream: Stream) -> Iterator[Sequence[Link]]:
         yield [_new_link(course.opened.id, stream.kind, record_id) for record_id in ids]
         if not ids:
             break
-    needed = sorted(course.needed[stream.kind], key=str)
-    for start in range(0, len(needed), BLOCK):
-        with hub.read() as session:
-            yield _only_needed(session, course, stream, needed[start : start + BLOCK])
+
+
+def _anew(course: _Course, stream: Stream, records: Mapping[str, bool]) -> Iterator[Sequence[Link]]:
+    """The links of these records as if nothing had been sent of them; none is kept so. records: which are gone."""
+    ids = sorted(UUID(record_id) for record_id in records)
+    for start in range(0, len(ids), BLOCK):
+        some = ids[start : start + BLOCK]
+        query = select(Link).where(
+            Link.connection_id == course.opened.id, Link.kind == stream.kind, Link.record_id.in_(some)
+        )
+        with course.hub.read() as session:
+            links = list(session.scalars(query.order_by(Link.id)))
+            session.expunge_all()
+        for link in links:
+            link.sent = None
+            if records[str(link.record_id)]:
+                course.gone[link.id] = str(link.remote_id)
+                link.remote_id = link.remote_version = None
+        known = {link.record_id for link in links}
+        new = [_new_link(course.opened.id, stream.kind, id) for id in some if id not in known]
+        yield [*(link for link in links if not (link.parked or link.ignored or link.attempt_id)), *new]
 
 
 def _can_be_sent(connection_id: UUID, kind: str) -> tuple[Any, ...]:
@@ -145,17 +181,28 @@ def _not_owed_yet(kind: RecordKind, subscription: Subscription) -> tuple[Any, ..
 def _only_needed(
     session: Session, course: _Course, stream: Stream, needed: Sequence[tuple[UUID, str]]
 ) -> Sequence[Link]:
-    """Of these records those that are there only because others need them: nothing is, or would be, owed of them."""
+    """Of these records those that are there only because others need them: nothing is, or would be, owed of them.
+
+    Where only some records are to go out, also what is owed of these besides.
+    """
     kind, subscription = course.hub.kinds[stream.kind], course.opened.subscriptions[stream.kind]
     ids = [record_id for record_id, _ in needed]
     has_link = (Link.connection_id == course.opened.id, Link.kind == stream.kind, Link.record_id.in_(ids))
     known = {(row.record_id, row.part) for row in session.execute(select(Link.record_id, Link.part).where(*has_link))}
-    owed = set(session.scalars(select(kind.model.id).where(*_not_owed_yet(kind, subscription), kind.model.id.in_(ids))))
-    return [
+    owed: set[UUID] = set()
+    links: Sequence[Link] = ()
+    if course.anew is None:
+        would_be = select(kind.model.id).where(*_not_owed_yet(kind, subscription), kind.model.id.in_(ids))
+        owed = set(session.scalars(would_be))
+    else:
+        is_owed = (*_can_be_sent(course.opened.id, stream.kind), Link.record_id.in_(ids), Link.remote_id.is_(None))
+        links = session.scalars(select(Link).where(*is_owed).order_by(Link.id)).all()
+    new = [
         _new_link(course.opened.id, stream.kind, record_id, part)
         for record_id, part in needed
         if (record_id, part) not in known and record_id not in owed
     ]
+    return [*links, *new]
 
 
 def _new_link(connection_id: UUID, kind: str, record_id: UUID, part: str = "") -> Link:
@@ -199,6 +246,8 @@ def _planned_block(course: _Course, stream: Stream, links: Sequence[Link], taken
         if one.link.record_id in coming and item.action in ("create", "update"):
             item.action, item.reason = "wait", _AFTER_INCOMING
         item.remote_version = versions.get(str(item.remote_id), item.remote_version)
+        if (was := course.gone.get(one.link.id)) is not None:
+            _is_it_gone(item, was)
         assert one.record is not None
         ref = Ref(stream.kind, one.record.id, item.part)
         if item.action in ("create", "adopt"):
@@ -207,6 +256,15 @@ def _planned_block(course: _Course, stream: Stream, links: Sequence[Link], taken
             item.amount, item.currency, item.document_on = document.total, document.currency, document.dated_on
         items.append(item)
     return items
+
+
+def _is_it_gone(item: PlanItem, was: str) -> None:
+    """What was called so over there was looked for once more before it is created again."""
+    if item.action == "create":
+        item.remote_id = was
+    elif item.action == "adopt":
+        again = item.remote_id != was
+        item.action, item.reason = ("ask", _ELSEWHERE.format(item.remote_id)) if again else ("wait", _NOT_GONE)
 
 
 def _is_settled(item: Mapped) -> bool:
@@ -253,7 +311,7 @@ def _looked_for(
     asked = [
         item
         for item in mapped
-        if stream.find_first
+        if (stream.find_first or course.anew is not None)
         and item.body
         and item.op == Op.CREATE
         and (item.link.record_id, item.link.part) not in decided
@@ -265,6 +323,7 @@ def _looked_for(
         found = list(course.opened.connector.find(stream.kind, sendings))
     with course.hub.read() as session:
         linked = linked_there(session, course.opened.id, stream.kind, [item.remote_id for item in found])
+        linked -= set(course.gone.values())  # what was taken for gone is its own link's
     by_link: dict[UUID, list[Any]] = {}
     for number, item in enumerate(asked):
         free = [each for each in found if each.ref == str(number) and each.remote_id not in linked | taken]

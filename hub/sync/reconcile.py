@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from hub.core.kinds import HubDocument
-from hub.core.money import ZERO
+from hub.core.money import ZERO, money_text
 from hub.core.outbox import Link, creates
 from hub.sync.connections import Opened, open_connection
 from hub.sync.connector import StatementLine
@@ -31,9 +31,16 @@ class Verdict(StrEnum):
     PAID_DIFFERS = "paid_differs"
 
 
+_AT_ONCE = 500
+_MENDED_BY_SENDING = (Verdict.MISSING_THERE, Verdict.AMOUNT_DIFFERS, Verdict.TAX_DIFFERS)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One document on both sides. ours and theirs: the total; the taxes and open amounts beside them."""
+    """One document on both sides. ours and theirs: the total; the taxes and open amounts beside them.
+
+    remote_id: what it is called over there, or was, if it is missing there. reason and remedy: of one that differs.
+    """
 
     kind: str
     number: str
@@ -49,6 +56,13 @@ class Row:
     their_open: Decimal | None = None
     record_id: UUID | None = None
     remote_id: str | None = None
+    reason: str = ""
+    remedy: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """To the cent; what the hub knows nothing of is no difference."""
+        return self.verdict not in (Verdict.MATCHED, Verdict.MISSING_HERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,16 @@ class Reconciliation:
     @property
     def equal(self) -> bool:
         """To the cent; documents of the other side that the hub knows nothing of do not count."""
-        return all(row.verdict in (Verdict.MATCHED, Verdict.MISSING_HERE) for row in self.rows)
+        return not any(row.differs for row in self.rows)
+
+    def mendable(self) -> dict[str, dict[UUID, bool]]:
+        """What a plan can send again to make both sides equal (`hub.sync.plan.Anew`)."""
+        found: dict[str, dict[UUID, bool]] = {}
+        for row in self.rows:
+            if row.verdict in _MENDED_BY_SENDING and row.record_id is not None:
+                is_gone = row.verdict == Verdict.MISSING_THERE and row.remote_id is not None
+                found.setdefault(row.kind, {})[row.record_id] = is_gone
+        return found
 
 
 def reconcile(
@@ -100,7 +123,7 @@ def reconcile(
     for kind in compared:
         with opened.breaker.call():
             theirs = {line.remote_id: line for line in opened.connector.statement(kind, from_on, to_on)}
-        rows += _rows(hub, opened, kind, theirs, from_on, to_on)
+        rows += _explained(hub, opened, _rows(hub, opened, kind, theirs, from_on, to_on))
     return Reconciliation(opened.name, tuple(rows), tuple(_totals(rows)))
 
 
@@ -113,7 +136,7 @@ def _rows(
     to_on: date | None,
 ) -> list[Row]:
     ours, remote_ids = _ours(hub, opened, kind, set(theirs), from_on, to_on)
-    rows = [_row(kind, document, theirs.get(remote_ids.get(document.record_id, ""))) for document in ours]
+    rows = [_row(kind, document, remote_ids.get(document.record_id), theirs) for document in ours]
     known = set(remote_ids.values())
     rows += [_only_there(kind, line) for line in theirs.values() if line.remote_id not in known and not line.voided]
     return rows
@@ -137,7 +160,8 @@ def _ours(
     return [document for document in documents if document.record_id in belongs], remote_ids
 
 
-def _row(kind: str, ours: HubDocument, theirs: StatementLine | None) -> Row:
+def _row(kind: str, ours: HubDocument, remote_id: str | None, statement: dict[str, StatementLine]) -> Row:
+    theirs = statement.get(remote_id or "")
     return Row(
         kind=kind,
         number=ours.number,
@@ -152,7 +176,7 @@ def _row(kind: str, ours: HubDocument, theirs: StatementLine | None) -> Row:
         our_open=ours.open,
         their_open=theirs.open if theirs else None,
         record_id=ours.record_id,
-        remote_id=theirs.remote_id if theirs else None,
+        remote_id=remote_id,
     )
 
 
@@ -182,6 +206,82 @@ def _verdict(ours: HubDocument, theirs: StatementLine | None) -> Verdict:
     if theirs.open is not None and ours.open != theirs.open:
         return Verdict.PAID_DIFFERS
     return Verdict.MATCHED
+
+
+# Why, and what to do --------------------------------------------------------------------------------------------------
+
+
+def _explained(hub: Hub, opened: Opened, rows: Sequence[Row]) -> list[Row]:
+    """The rows of one stream, those that differ with a reason and a remedy."""
+    ids = [row.record_id for row in rows if row.differs]
+    links: dict[UUID | None, Link] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        query = select(Link).where(Link.connection_id == opened.id, Link.record_id.in_(some), Link.part == "")
+        with hub.read() as session:
+            links |= {link.record_id: link for link in session.scalars(query) if link.kind == rows[0].kind}
+    return [_with_reason(opened, row, links.get(row.record_id)) if row.differs else row for row in rows]
+
+
+def _with_reason(opened: Opened, row: Row, link: Link | None) -> Row:
+    pushes = opened.subscriptions[row.kind].pushes
+    if row.verdict == Verdict.MISSING_THERE:
+        reason, remedy = _why_missing(opened, link, pushes=pushes)
+    elif row.verdict == Verdict.PAID_DIFFERS:
+        reason, remedy = _why_paid_differs(opened, row)
+    else:
+        what = "tax" if row.verdict == Verdict.TAX_DIFFERS else "total"
+        reason, remedy = _why_different(opened, link, what, pushes=pushes)
+    return replace(row, reason=reason, remedy=remedy)
+
+
+def _why_missing(opened: Opened, link: Link | None, *, pushes: bool) -> tuple[str, str]:
+    if not pushes:
+        return "It is here only: this connection reads this stream, and does not write it.", "Enter it over there."
+    if link is None:
+        return "Nothing is owed of it yet.", "The next run owes it, and sends it."
+    if link.ignored is not None:
+        return f"A person decided not to send it: {link.ignored}", "Retry it, if it is to be sent after all."
+    if link.parked is not None:
+        return f"It was refused: {link.parked}", link.parked_remedy or "Mend what is wrong with it, then retry it."
+    if link.remote_id is not None and link.wanted == link.done:
+        gone = f"It was sent as {link.remote_id}, and is not there any more, or with another date."
+        return gone, "Look over there; a plan can send it once more."
+    if link.held:
+        return "It is held back until a plan with it is applied.", "Make a plan, and apply it."
+    if link.waiting_for is not None:
+        return "It waits for a record that has to be there before it.", "Mend what that one waits for."
+    return "It is owed, and was not sent yet.", _sent_by(opened)
+
+
+def _why_different(opened: Opened, link: Link | None, what: str, *, pushes: bool) -> tuple[str, str]:
+    if link is not None and link.wanted > link.done:
+        return f"The {what} was changed here, and that was not sent yet.", _sent_by(opened)
+    or_ours = ", or send ours once more with a plan" if pushes else ""
+    return f"The {what} was changed over there.", f"Change it back over there{or_ours}."
+
+
+def _why_paid_differs(opened: Opened, row: Row) -> tuple[str, str]:
+    ours, theirs = (row.ours or ZERO) - (row.our_open or ZERO), (row.theirs or ZERO) - (row.their_open or ZERO)
+    more = money_text(abs(ours - theirs), row.currency)
+    if theirs > ours:
+        reason = f"{more} {row.currency} of what was paid is known over there only."
+        if (row.our_open or ZERO) < abs(ours - theirs):
+            return reason, "More was paid than is open here: correct the payment over there, or credit the client here."
+        return reason, "It comes in with the next run."
+    return (
+        f"{more} {row.currency} of what was paid is known here only.",
+        "Enter that payment over there, or undo it here.",
+    )
+
+
+def _sent_by(opened: Opened) -> str:
+    if opened.may_write:
+        return "It goes out with the next run."
+    return f"The connection does not write ({opened.state}): let it write first."
+
+
+# Sums -----------------------------------------------------------------------------------------------------------------
 
 
 def _totals(rows: Iterable[Row]) -> list[Total]:

@@ -11,15 +11,20 @@ from hub.core.errors import AccessDenied
 from hub.jobs.queue import enqueue_once
 from hub.sync.choose import choose
 from hub.sync.models import Plan
-from hub.sync.plan import ask_for_plan, at_work
+from hub.sync.plan import Anew, ask_for_plan, at_work
 from hub.web.current import current_hub, current_user
 
 
-def have_planned(connection_id: UUID, *, kinds: Sequence[str] | None = None, direction: str | None = None) -> Plan:
+def have_planned(
+    connection_id: UUID,
+    *,
+    kinds: Sequence[str] | None = None,
+    direction: str | None = None,
+    anew: Anew | None = None,
+) -> Plan:
     """A plan that the workers make as soon as they can. Raises NotFound."""
-    plan = ask_for_plan(
-        current_hub(), connection_id, kinds=kinds, direction=direction, queued=True, actor=current_user().actor
-    )
+    hub, actor = current_hub(), current_user().actor
+    plan = ask_for_plan(hub, connection_id, kinds=kinds, direction=direction, anew=anew, queued=True, actor=actor)
     _wake(plan.id)
     return plan
 

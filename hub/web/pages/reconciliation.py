@@ -23,17 +23,12 @@ from hub.web.form_values import posted_day, posted_text
 from hub.web.kept_comparison import Kept, keep, kept
 from hub.web.listing import query_day, query_text
 from hub.web.pages.blueprint import pages
+from hub.web.planning import have_planned
 from hub.web.record_lineage import singular
 from hub.web.session import flash, redirect_to, render
 
 _ROWS_SHOWN: Final = 500
-_TEXTS: Final = {
-    Verdict.MISSING_THERE: "Not there yet. See on its page whether it is owed, parked or left out.",
-    Verdict.MISSING_HERE: "It did not come from this hub.",
-    Verdict.AMOUNT_DIFFERS: "The totals differ: it was changed over there.",
-    Verdict.TAX_DIFFERS: "The totals agree, the tax does not.",
-    Verdict.PAID_DIFFERS: "A payment is known on one side only.",
-}
+_NOT_OURS: Final = "It did not come from this hub."
 
 
 @pages.get("/reconciliation", permission="reconciliation.read")
@@ -52,6 +47,7 @@ def reconciliation() -> ResponseReturnValue:
         result=result,
         running=False,
         compare_href=url_for("pages.compare"),
+        plan_href=url_for("pages.plan_to_mend"),
         note=_note(result),
     )
 
@@ -75,6 +71,19 @@ def compare() -> ResponseReturnValue:
     return redirect_to("pages.reconciliation", connection=name, **{key: day for key, day in period.items() if day})
 
 
+@pages.post("/reconciliation/plan", permission="connections.sync")
+def plan_to_mend() -> ResponseReturnValue:
+    """Have it worked out how the differences of the last comparison are mended by sending ours again."""
+    name, from_on, to_on = posted_text("connection"), posted_day("from"), posted_day("to")
+    with reading() as session:
+        connection_id = connection_named(session, name).id
+    found = kept(connection_id, from_on, to_on)
+    if found is None or not found.found.mendable():
+        flash("bad", "There is nothing to mend by sending it again. Compare once more.")
+        return redirect_to("pages.reconciliation", connection=name)
+    return redirect_to("pages.plan", plan_id=have_planned(connection_id, anew=found.found.mendable()).id)
+
+
 def _comparable(session: Session) -> list[str]:
     """The connections with a stream of documents."""
     kinds = [name for name, kind in current_hub().kinds.items() if kind.documents is not None]
@@ -95,6 +104,7 @@ def _shown(found: Kept, filters: dict[str, str]) -> dict[str, Any]:
     return {
         "compared_at": found.compared_at,
         "equal": found.found.equal,
+        "mendable": sum(len(of) for of in found.found.mendable().values()),
         "truncated": len(wanted) > _ROWS_SHOWN,
         "matching": len(wanted),
         "counts": [_count(verdict, found.found.rows, filters) for verdict in Verdict],
@@ -157,6 +167,7 @@ def _row(row: Row) -> dict[str, Any]:
         "theirs": row.theirs,
         "difference": (row.ours or ZERO) - (row.theirs or ZERO),
         "our_href": kind.page.format(id=row.record_id) if linked else None,
-        "text": _TEXTS.get(row.verdict, ""),
+        "text": row.reason or (_NOT_OURS if row.verdict == Verdict.MISSING_HERE else ""),
+        "remedy": row.remedy,
         "actions": [],
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import requests
+from sqlalchemy import select
 
 import plugins.quickbooks
 from hub.sync.connections import add_connection
 from hub.sync.cycle import run_connection
+from hub.sync.models import Plan
 from tests.plugins.quickbooks.books import company
 from tests.web.pages.firm import issue, set_rate
 from tests.web.pages.visitor import Visitor
@@ -116,3 +118,30 @@ def test_a_period_that_ends_before_it_begins_is_named(finance, connection):
     refused = finance.get(f"{PAGE}?connection=books&from=2026-02-01&to=2026-01-01")
 
     assert (refused.status_code, "The period ends before it begins." in refused.text) == (422, True)
+
+
+def test_a_difference_says_what_to_do_and_a_plan_is_one_step_away(app, hub, users, connection):
+    admin = Visitor(app, hub, users["admin"])
+    missing = issue(hub, "Carter Ltd")
+
+    page = compare(admin)
+
+    assert "It is owed, and was not sent yet." in page
+    assert "It goes out with the next run." in page
+    answer = admin.post("/reconciliation/plan", {"connection": "books"}, seen_at=PAGE)
+    with hub.read() as session:
+        plan = session.scalars(select(Plan)).one()
+    assert answer.location == f"/plans/{plan.id}"
+    assert plan.anew == {"invoices": {str(missing.id): False}}
+    assert plan.wish == {"make": True}
+
+
+def test_with_nothing_to_mend_no_plan_is_asked_for(app, hub, users, connection):
+    admin = Visitor(app, hub, users["admin"])
+    issue(hub, "Brown Ltd")
+    run_connection(hub, connection.id)
+    compare(admin)
+
+    answer = admin.follow(admin.post("/reconciliation/plan", {"connection": "books"}, seen_at=PAGE))
+
+    assert "There is nothing to mend by sending it again." in answer.text
