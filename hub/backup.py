@@ -186,7 +186,7 @@ def _hold_back(hub: Hub, connection: Connection) -> str:
     """Let a connection read only. Returns its name if it wrote before."""
     hub.cipher.decrypt(connection.settings)  # raises SetupError if the keys are not those of this database
     wrote = connection.writes
-    connection.writes = False
+    connection.writes, connection.restored_at, connection.only_there = False, clock.now(), None
     if connection.state == ConnectionState.ACTIVE:
         connection.state = ConnectionState.READ_ONLY
     return connection.name if wrote else ""

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from hub.core import audit, clock
 from hub.core.errors import NotFound, RuleBroken
-from hub.sync.connections import get_connection
+from hub.sync.connections import get_connection, refuse_unlooked
 from hub.sync.guards import Excess, excesses
 from hub.sync.models import Connection, ConnectionState, Plan, PlanItem, PlanState
 from hub.sync.plan import APPLICABLE, Items, digest_of, get_plan, load_plan
@@ -102,6 +102,8 @@ def refuse_unready(plan: Plan, connection: Connection, *, writes: bool, go_live:
             f"The connection {name} needs attention first. Test it: `hub connection check {name}`.",
             code="connection-not-ready",
         )
+    if go_live:
+        refuse_unlooked(connection)
     rests = connection.state == ConnectionState.PAUSED
     if not go_live and (rests or (writes and connection.state != ConnectionState.ACTIVE)):
         raise RuleBroken(

@@ -39,6 +39,8 @@ class Opened:
     connector: Connector
     subscriptions: Mapping[str, Subscription]
     breaker: Breaker
+    unlooked: bool = False
+    """Whether the hub was restored, and what the other side has was not looked at yet."""
 
     def stream(self, kind: str) -> Stream:
         """The connector's stream of a kind. Raises NotFound."""
@@ -264,9 +266,23 @@ def _refresh_only(hub: Hub, tokens: str | None) -> str | None:
     return None if token is None else hub.cipher.encrypt({"refresh_token": token})
 
 
+def refuse_unlooked(connection: Connection) -> None:
+    """A restored connection writes nothing before the other side was looked at. Raises RuleBroken."""
+    if connection.restored_at is not None and connection.only_there is None:
+        name = connection.name
+        raise RuleBroken(
+            f"This hub was restored, and nobody knows yet what {name} has that the backup had not. Read it first: "
+            f"`hub sync {name}`.",
+            code="connection-restored",
+        )
+
+
 def set_state(session: Session, connection_id: UUID, state: ConnectionState) -> Connection:
-    """Pause, resume (active or read_only), or enable writing."""
+    """Pause, resume (active or read_only), or enable writing. Raises NotFound, RuleBroken."""
     connection = get_connection(session, connection_id)
+    if state == ConnectionState.ACTIVE:
+        refuse_unlooked(connection)
+        connection.restored_at = connection.only_there = None
     connection.state, connection.reason = state, ""
     if state in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
         connection.writes = state == ConnectionState.ACTIVE
@@ -343,6 +359,7 @@ def open_connection(hub: Hub, connection_id: UUID) -> Opened:
         connector=kind(context),
         subscriptions={item.kind: item for item in subscriptions},
         breaker=Breaker(hub, connection.id, connection.name),
+        unlooked=connection.restored_at is not None and connection.only_there is None,
     )
 
 

@@ -20,8 +20,9 @@ from hub.sync.breaker import is_closed
 from hub.sync.claim import LEASE_S
 from hub.sync.connections import Opened, open_connection
 from hub.sync.models import Connection, ConnectionState
-from hub.sync.pull import pull, pull_hints
+from hub.sync.pull import pull, pull_hints, said
 from hub.sync.push import push
+from hub.sync.restored import take_stock
 from hub.sync.runs import RunLog, RunSummary
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def run_connection(
         opened.breaker.asked = trigger == "manual"
         if _is_left_alone(opened, run):
             return run.finish()
+        if opened.unlooked:
+            with said(hub, opened, run):
+                take_stock(hub, opened, run)
         if opened.may_write:
             scan_owed(hub, opened, pushes)
         pull(hub, opened, run, kinds=pulls, full=full, until=until)
@@ -92,6 +96,9 @@ def pull_slice(hub: Hub, connection_id: UUID, *, seconds: float) -> RunSummary:
     with run.closing():
         if _is_left_alone(opened, run):
             return run.finish()
+        if is_due and opened.unlooked:
+            with said(hub, opened, run):
+                take_stock(hub, opened, run)
         if is_due and opened.may_write:
             scan_owed(hub, opened, pushes)
         if is_due:

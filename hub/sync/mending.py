@@ -19,6 +19,7 @@ from hub.sync.models import Connection, ConnectionState
 AWAY_FOR = timedelta(hours=1)
 """A system that is away for less comes back by itself; after this somebody should know."""
 
+_NAMED = 10
 NEWS_FOR = timedelta(days=1)
 """Messages that are not signed are of interest as long as they come."""
 
@@ -28,7 +29,7 @@ class Trouble(StrEnum):
 
     held: credentials or settings (or whose account it is). away: calls fail for over an hour. unsigned: messages come
     in that its signature does not fit. disabled: the connector's plugin. resting: a plugin that a stream's records
-    belong to.
+    belong to. restored: a hub that was restored, and what only the other side has since.
     """
 
     HELD = "held"
@@ -36,6 +37,7 @@ class Trouble(StrEnum):
     UNSIGNED = "unsigned"
     DISABLED = "disabled"
     RESTING = "resting"
+    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,10 @@ def _of(connection: Connection, is_enabled: bool, resting: Sequence[str]) -> Ite
         return
     if connection.state == ConnectionState.NEEDS_ATTENTION:
         yield Repair(name, Trouble.HELD, f"{name} needs attention", connection.reason)
+    if connection.restored_at is not None:
+        yield Repair(
+            name, Trouble.RESTORED, f"{name} only reads since the restore", _since(connection), connection.restored_at
+        )
     rest = rest_of(connection)
     if rest is not None and connection.state in AWAKE and rest.since <= clock.now() - AWAY_FOR:
         text = f"{rest.reason} It is tried again by itself, and what is owed is kept."
@@ -81,3 +87,15 @@ def _of(connection: Connection, is_enabled: bool, resting: Sequence[str]) -> Ite
     if resting:
         text = f"No enabled plugin knows {' and '.join(resting)}: nothing of them is read or written."
         yield Repair(name, Trouble.RESTING, f"A part of {name} rests", text)
+
+
+def _since(connection: Connection) -> str:
+    """What is to be done about a connection of a restored hub."""
+    numbers = connection.only_there
+    if numbers is None:
+        return "What it has that the backup had not is read with the next run, before anything is written there."
+    after = "Let it write again when this hub is the one that shall."
+    if not numbers:
+        return f"What was sent after the backup is adopted; nothing is there only. {after}"
+    listed = ", ".join(numbers[:_NAMED]) + (f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else "")
+    return f"Issued after the backup, and there only: {listed}. Their numbers are not given again. {after}"

@@ -62,6 +62,10 @@ class Connection(Identified, Base):
     guard_updates: Mapped[int] = mapped_column(default=30, server_default="30")
     guard_deletes: Mapped[int] = mapped_column(default=2, server_default="2")
     """How many percent of a stream's linked records one plan may update and delete without being asked twice."""
+    restored_at: Mapped[datetime | None]
+    """When this hub was restored, until it writes here again."""
+    only_there: Mapped[list[Any] | None]
+    """After a restore: the numbers of our documents that only the other system has; None before it was looked at."""
     tokens: Mapped[str | None] = mapped_column(Text)
     token_version: Mapped[int] = mapped_column(default=0)
     token_lease_until: Mapped[datetime | None]

@@ -135,17 +135,20 @@ def _rows(
     from_on: date | None,
     to_on: date | None,
 ) -> list[Row]:
-    ours, remote_ids = _ours(hub, opened, kind, set(theirs), from_on, to_on)
+    ours, remote_ids = our_documents(hub, opened, kind, from_on, to_on)
     rows = [_row(kind, document, remote_ids.get(document.record_id), theirs) for document in ours]
     known = set(remote_ids.values())
     rows += [_only_there(kind, line) for line in theirs.values() if line.remote_id not in known and not line.voided]
     return rows
 
 
-def _ours(
-    hub: Hub, opened: Opened, kind: str, shown: set[str], from_on: date | None, to_on: date | None
+def our_documents(
+    hub: Hub, opened: Opened, kind: str, from_on: date | None = None, to_on: date | None = None
 ) -> tuple[Sequence[HubDocument], dict[UUID, str]]:
-    """Our documents that belong over there: those with a link, and those that may be created."""
+    """Our documents that belong over there, and what they are called there by record.
+
+    Those with a link belong there, and those that may be created.
+    """
     record_kind, subscription = hub.kinds[kind], opened.subscriptions[kind]
     with hub.read() as session:
         links = session.execute(

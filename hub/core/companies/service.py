@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,6 +12,7 @@ from babel.core import get_global
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hub.core import audit
 from hub.core.companies.models import Company, NumberSeries
 from hub.core.errors import NotFound, RuleBroken
 from hub.core.money import currency_code
@@ -108,6 +110,29 @@ def lock_series(session: Session, company_id: UUID, kind: str) -> NumberSeries:
     if series is None:
         raise NotFound(f"The company has no number series for {kind}.")
     return series
+
+
+def move_series_past(session: Session, numbers: Iterable[str]) -> list[str]:
+    """Let no number be given that somebody has already. Returns those of the numbers that are of a series of ours.
+
+    numbers: of documents that another system has and the hub does not know.
+    """
+    ours: list[str] = []
+    told = list(numbers)
+    for series in session.scalars(select(NumberSeries).order_by(NumberSeries.id).with_for_update()):
+        counted = {int(rest): number for number in told if (rest := _counter(series, number))}
+        ours += counted.values()
+        highest = max(counted, default=0)
+        if highest >= series.next_number:
+            audit.note(session, "move", "number_series", series.id, next_number=[series.next_number, highest + 1])
+            series.next_number = highest + 1
+    return sorted(ours)
+
+
+def _counter(series: NumberSeries, number: str) -> str:
+    """What of a document's number is counted, if it is of this series."""
+    rest = number.removeprefix(series.prefix)
+    return rest if rest != number and rest.isdecimal() and len(rest) >= series.width else ""
 
 
 def _default_zone(country: str) -> str:
