@@ -101,14 +101,14 @@ def _write_csv(records: Iterator[dict[str, Any]], out: TextIO) -> int:
         if writer is None:
             writer = csv.DictWriter(out, fieldnames=list(record))
             writer.writeheader()
-        writer.writerow({name: _cell(value) for name, value in record.items()})
+        writer.writerow({name: cell(value) for name, value in record.items()})
     return count
 
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*%?$")
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """A value as a cell. Text that a spreadsheet would take for a formula gets an apostrophe in front."""
     if isinstance(value, (dict, list)):
         return json.dumps(value, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from hub.bootstrap import Hub
+from hub.cli.export import cell
 from hub.cli.output import amount_text, json_option, plural, print_json, print_rows
 from hub.cli.session import ACTOR, pass_hub
 from hub.cli.types import DAY
@@ -25,6 +27,12 @@ from hub.sync.reconcile import reconcile as compare
 @click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
 @click.option("--from", "from_on", type=DAY, help="Documents dated on or after this day.")
 @click.option("--to", "to_on", type=DAY, help="Documents dated on or before this day.")
+@click.option(
+    "--csv",
+    "csv_file",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    help="Write every document to this file, with reasons, to keep or to pass on.",
+)
 @click.option("--plan", "planned", is_flag=True, help="Make a plan that sends ours again where they differ.")
 @json_option
 @pass_hub
@@ -34,6 +42,7 @@ def reconcile(
     streams: tuple[str, ...],
     from_on: date | None,
     to_on: date | None,
+    csv_file: Any,
     planned: bool,
     as_json: bool,
 ) -> None:
@@ -44,6 +53,8 @@ def reconcile(
     with hub.read() as session:
         connection = connection_named(session, name)
     found = compare(hub, connection.id, kinds=list(streams) or None, from_on=from_on, to_on=to_on)
+    if csv_file is not None:
+        _write(csv_file, found)
     anew = found.mendable() if planned else {}
     plan_id = make_plan(hub, connection.id, anew=anew, actor=ACTOR) if anew else None
     if as_json:
@@ -72,6 +83,16 @@ def reconciliation_values(found: Reconciliation) -> dict[str, Any]:
     }
 
 
+def _write(file: Any, found: Reconciliation) -> None:
+    """Every row as CSV; a text that a spreadsheet would take for a formula is written as a text."""
+    names = [item.name for item in fields(Row)]
+    writer = csv.DictWriter(file, names)
+    writer.writeheader()
+    for row in found.rows:
+        values = {name: cell(value) for name, value in _with_money(row).items()}
+        writer.writerow(values)
+
+
 def _with_money(line: Total | Row) -> dict[str, Any]:
     """A line whose amounts are written with the decimals of its currency."""
     values = {item.name: getattr(line, item.name) for item in fields(line)}
@@ -89,6 +110,10 @@ def _print(found: Reconciliation) -> None:
         print_rows(different, columns, as_json=False, empty="")
         for row in different:
             click.echo(f"{row.number or row.remote_id}: {row.reason} {row.remedy}")
+    shadows = sum(bool(row.recognised) for row in found.rows)
+    if shadows:
+        verb = "was" if shadows == 1 else "were"
+        click.echo(f"{plural(shadows, 'document')} {verb} entered over there by others, and recognised.")
     extra = sum(row.verdict == Verdict.MISSING_HERE for row in found.rows)
     if extra:
         click.echo(f"{plural(extra, 'document')} of theirs did not come from this hub.")

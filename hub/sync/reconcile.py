@@ -1,22 +1,28 @@
-"""Is every document equal to the cent on both sides? Read only, on both."""
+"""Is every document equal to the cent on both sides? Read only, on both.
+
+A connection that only reads runs in the shadow of people who enter the same documents over there by hand. What the hub
+would have sent is compared with what they entered: recognised by its number, else by client, date and total.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
 
+from hub.core.clients.rules import normalised_name
 from hub.core.kinds import HubDocument
 from hub.core.money import ZERO, money_text
 from hub.core.outbox import Link, creates
 from hub.sync.connections import Opened, open_connection
 from hub.sync.connector import StatementLine
+from hub.sync.models import ConnectionState
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
@@ -31,6 +37,8 @@ class Verdict(StrEnum):
     PAID_DIFFERS = "paid_differs"
 
 
+T = TypeVar("T")
+
 _AT_ONCE = 500
 _MENDED_BY_SENDING = (Verdict.MISSING_THERE, Verdict.AMOUNT_DIFFERS, Verdict.TAX_DIFFERS)
 
@@ -39,7 +47,8 @@ _MENDED_BY_SENDING = (Verdict.MISSING_THERE, Verdict.AMOUNT_DIFFERS, Verdict.TAX
 class Row:
     """One document on both sides. ours and theirs: the total; the taxes and open amounts beside them.
 
-    remote_id: what it is called over there, or was, if it is missing there. reason and remedy: of one that differs.
+    remote_id: what it is called over there, or was, if it is missing there. recognised: by what a document that the hub
+    did not send is taken for ours. reason and remedy: of one that differs.
     """
 
     kind: str
@@ -56,6 +65,7 @@ class Row:
     their_open: Decimal | None = None
     record_id: UUID | None = None
     remote_id: str | None = None
+    recognised: str = ""
     reason: str = ""
     remedy: str = ""
 
@@ -96,7 +106,7 @@ class Reconciliation:
         """What a plan can send again to make both sides equal (`hub.sync.plan.Anew`)."""
         found: dict[str, dict[UUID, bool]] = {}
         for row in self.rows:
-            if row.verdict in _MENDED_BY_SENDING and row.record_id is not None:
+            if row.verdict in _MENDED_BY_SENDING and row.record_id is not None and not row.recognised:
                 is_gone = row.verdict == Verdict.MISSING_THERE and row.remote_id is not None
                 found.setdefault(row.kind, {})[row.record_id] = is_gone
         return found
@@ -136,10 +146,54 @@ def _rows(
     to_on: date | None,
 ) -> list[Row]:
     ours, remote_ids = our_documents(hub, opened, kind, from_on, to_on)
-    rows = [_row(kind, document, remote_ids.get(document.record_id), theirs) for document in ours]
+    rows: list[Row] = []
     known = set(remote_ids.values())
-    rows += [_only_there(kind, line) for line in theirs.values() if line.remote_id not in known and not line.voided]
+    free = [line for line in theirs.values() if line.remote_id not in known and not line.voided]
+    shadows = _shadows(ours, remote_ids, free) if opened.state == ConnectionState.READ_ONLY else {}
+    for document in ours:
+        remote_id, by = shadows.get(document.record_id, (remote_ids.get(document.record_id), ""))
+        rows.append(_row(kind, document, remote_id, theirs, by))
+    taken = {remote_id for remote_id, _ in shadows.values()}
+    rows += [_only_there(kind, line) for line in free if line.remote_id not in taken]
     return rows
+
+
+def _shadows(
+    ours: Sequence[HubDocument], remote_ids: Mapping[UUID, str], free: Sequence[StatementLine]
+) -> dict[UUID, tuple[str, str]]:
+    """Which documents that others entered are ours: by number, else the only one of its client, date and total.
+
+    By record, what it is called over there and what it was recognised by.
+    """
+    found: dict[UUID, tuple[str, str]] = {}
+    rest, left = [each for each in ours if each.record_id not in remote_ids], list(free)
+    for by, of_ours, of_theirs in _SIGNS:
+        here, there = _by_sign(rest, of_ours), _by_sign(left, of_theirs)
+        pairs = [(here[sign][0], there[sign][0]) for sign in here if len(here[sign]) == len(there.get(sign, ())) == 1]
+        found |= {document.record_id: (line.remote_id, by) for document, line in pairs}
+        taken = {line.remote_id for _, line in pairs}
+        rest = [each for each in rest if each.record_id not in found]
+        left = [line for line in left if line.remote_id not in taken]
+    return found
+
+
+def _by_sign(documents: Iterable[T], sign_of: Callable[[T], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[T]]:
+    found: dict[tuple[Any, ...], list[T]] = {}
+    for document in documents:
+        sign = sign_of(document)
+        if all(sign):
+            found.setdefault(sign, []).append(document)
+    return found
+
+
+_SIGNS: tuple[tuple[str, Callable[[HubDocument], tuple[Any, ...]], Callable[[StatementLine], tuple[Any, ...]]], ...] = (
+    ("number", lambda ours: (ours.number,), lambda theirs: (theirs.number,)),
+    (
+        "client, date and total",
+        lambda ours: (normalised_name(ours.label), ours.dated_on, ours.currency, ours.total),
+        lambda theirs: (normalised_name(theirs.label), theirs.on, theirs.currency, theirs.total),
+    ),
+)
 
 
 def our_documents(
@@ -163,7 +217,9 @@ def our_documents(
     return [document for document in documents if document.record_id in belongs], remote_ids
 
 
-def _row(kind: str, ours: HubDocument, remote_id: str | None, statement: dict[str, StatementLine]) -> Row:
+def _row(
+    kind: str, ours: HubDocument, remote_id: str | None, statement: Mapping[str, StatementLine], recognised: str
+) -> Row:
     theirs = statement.get(remote_id or "")
     return Row(
         kind=kind,
@@ -180,6 +236,7 @@ def _row(kind: str, ours: HubDocument, remote_id: str | None, statement: dict[st
         their_open=theirs.open if theirs else None,
         record_id=ours.record_id,
         remote_id=remote_id,
+        recognised=recognised,
     )
 
 
@@ -228,6 +285,10 @@ def _explained(hub: Hub, opened: Opened, rows: Sequence[Row]) -> list[Row]:
 
 def _with_reason(opened: Opened, row: Row, link: Link | None) -> Row:
     pushes = opened.subscriptions[row.kind].pushes
+    if row.recognised:
+        what = {Verdict.TAX_DIFFERS: "tax", Verdict.PAID_DIFFERS: "paid amount"}.get(row.verdict, "total")
+        reason = f"It was entered over there by others, recognised by its {row.recognised}, with another {what}."
+        return replace(row, reason=reason, remedy="See who is right, and mend that side.")
     if row.verdict == Verdict.MISSING_THERE:
         reason, remedy = _why_missing(opened, link, pushes=pushes)
     elif row.verdict == Verdict.PAID_DIFFERS:
@@ -241,6 +302,11 @@ def _with_reason(opened: Opened, row: Row, link: Link | None) -> Row:
 def _why_missing(opened: Opened, link: Link | None, *, pushes: bool) -> tuple[str, str]:
     if not pushes:
         return "It is here only: this connection reads this stream, and does not write it.", "Enter it over there."
+    if opened.state == ConnectionState.READ_ONLY and (link is None or link.remote_id is None):
+        return (
+            "The hub would have created it, and nobody entered it over there.",
+            "It goes out once the hub writes there.",
+        )
     if link is None:
         return "Nothing is owed of it yet.", "The next run owes it, and sends it."
     if link.ignored is not None:

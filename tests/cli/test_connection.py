@@ -221,6 +221,17 @@ def test_both_sides_are_equal_to_the_cent(connected):
     assert (found["equal"], found["counts"]["matched"]) == (True, 2)
 
 
+def test_every_document_is_written_to_a_file_to_keep(connected, tmp_path):
+    connected("sync", "books")
+
+    connected("reconcile", "books", "--csv", str(tmp_path / "books.csv"))
+    with (tmp_path / "books.csv").open(encoding="utf-8") as lines:
+        assert [(row["number"], row["verdict"], row["ours"] == row["theirs"]) for row in csv.DictReader(lines)] == [
+            ("INV-00001", "matched", True),
+            ("INV-00002", "matched", True),
+        ]
+
+
 def test_before_the_first_run_they_are_not(connected):
     found = connected("reconcile", "books", "--json", code=1).json
 

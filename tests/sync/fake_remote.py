@@ -162,9 +162,9 @@ class Fake(Connector):
         from decimal import Decimal
 
         for remote_id, held in self.remote.records.get(stream, {}).items():
-            yield StatementLine(
-                remote_id, held["number"], date(2026, 1, 31), "GBP", Decimal(held["total"]), Decimal(held["tax"])
-            )
+            total, tax = Decimal(held["total"]), Decimal(held["tax"])
+            label = held.get("label", "")
+            yield StatementLine(remote_id, held["number"], date(2026, 1, 31), "GBP", total, tax, label=label)
 
 
 def payment(remote_id: str, *, client: str, invoice: str, amount: str) -> Change:

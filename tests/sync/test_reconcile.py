@@ -10,8 +10,9 @@ from sqlalchemy import update
 from hub.core.errors import RuleBroken
 from hub.core.outbox import announce
 from hub.sync.apply import apply_plan, carry_out
+from hub.sync.connections import set_state
 from hub.sync.cycle import run_connection
-from hub.sync.models import Plan
+from hub.sync.models import ConnectionState, Plan
 from hub.sync.plan import load_plan, make_plan
 from hub.sync.reconcile import reconcile
 
@@ -191,3 +192,70 @@ def test_an_invoice_that_was_never_sent_brings_what_it_needs(hub, invoice_for, b
     # its service, its client, itself
     assert applied.outcomes == {"created": 3}
     assert reconcile(hub, books, kinds=["invoices"]).equal
+
+
+# In the shadow of people who enter the same documents ----------------------------------------------------------------
+
+
+@pytest.fixture
+def shadow(hub, books):
+    """The connection as it is while it only reads."""
+    hub.transact(lambda session: set_state(session, books, ConnectionState.READ_ONLY) and None)
+    return books
+
+
+def entered(remote, number, *, total="96.00", tax="16.00", label=""):
+    """What somebody entered over there."""
+    table = remote.records.setdefault("invoices", {})
+    table[f"x{len(table)}"] = {"number": number, "total": total, "tax": tax, "version": 1, "label": label}
+
+
+def test_what_others_entered_is_compared_with_what_would_have_been_sent(hub, invoice_for, shadow, remote):
+    one, two, three = (invoice_for(name) for name in ("One", "Two", "Three"))
+    entered(remote, one.number)
+    entered(remote, two.number, total="95.99")
+    entered(remote, "A-17", total="5.00", tax="0.00")
+    before, calls = list(remote.ledger), list(remote.calls)
+
+    found = reconcile(hub, shadow, kinds=["invoices"])
+
+    assert {row.number: (str(row.verdict), row.recognised) for row in found.rows} == {
+        one.number: ("matched", "number"),
+        two.number: ("amount_differs", "number"),
+        three.number: ("missing_there", ""),
+        "A-17": ("missing_here", ""),
+    }
+    reasons = {row.number: row.reason for row in found.rows if row.differs}
+    assert reasons == {
+        two.number: "It was entered over there by others, recognised by its number, with another total.",
+        three.number: "The hub would have created it, and nobody entered it over there.",
+    }
+    assert (remote.ledger, remote.calls) == (before, calls)
+    assert found.mendable() == {"invoices": {three.id: False}}
+
+
+def test_what_has_another_number_there_is_recognised_by_client_date_and_total(hub, invoice_for, shadow, remote):
+    invoice = invoice_for("Acme Ltd")
+    entered(remote, "2026-17", label="ACME Limited")
+
+    (row,) = reconcile(hub, shadow, kinds=["invoices"]).rows
+
+    assert (row.number, str(row.verdict), row.recognised) == (invoice.number, "matched", "client, date and total")
+
+
+def test_two_that_look_alike_are_not_guessed_at(hub, invoice_for, shadow, remote):
+    invoice_for("Acme Ltd")
+    entered(remote, "2026-17", label="Acme Ltd")
+    entered(remote, "2026-18", label="Acme Ltd")
+
+    found = reconcile(hub, shadow, kinds=["invoices"])
+
+    assert sorted(str(row.verdict) for row in found.rows) == ["missing_here", "missing_here", "missing_there"]
+
+
+def test_a_connection_that_writes_takes_nothing_of_others_for_its_own(hub, invoice_for, books, remote):
+    entered(remote, invoice_for().number)
+
+    verdicts = [str(row.verdict) for row in reconcile(hub, books, kinds=["invoices"]).rows]
+
+    assert verdicts == ["missing_there", "missing_here"]
