@@ -35,7 +35,7 @@ class Hub:
     def __init__(self, settings: Settings, *, plugins: Mapping[str, Any] | None = None) -> None:
         self.settings = settings
         self.database = Database(settings.database_url)
-        self.plugins = PluginHost(self.database, plugins=plugins)
+        self.plugins = PluginHost(self.database, plugins=plugins, strict=settings.strict_plugins)
         self.cipher = Cipher(lambda: secret_keys(settings))
         self._kinds: tuple[int, dict[str, RecordKind]] = (-2, {})
 

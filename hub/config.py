@@ -12,6 +12,7 @@
 | pull_every_s   | HUB_PULL_EVERY_S   | 60: seconds between two looks at what changed in another system   |
 | mail_url       | HUB_MAIL_URL       | none: no mail. smtp://user:password@host:587 or smtps://host:465  |
 | mail_from      | HUB_MAIL_FROM      | psa-hub@ and the host of the public address                       |
+| strict_plugins | HUB_STRICT_PLUGINS | no: a plugin that cannot be loaded is set aside. yes: an error    |
 | (the file)     | HUB_CONFIG         | none; its keys are the names above                                |
 
 What may be secret can stand in a file of its own: HUB_SECRET_KEY_FILE, HUB_DATABASE_URL_FILE, HUB_REDIS_URL_FILE,
@@ -50,11 +51,13 @@ NAMES = (
     "pull_every_s",
     "mail_url",
     "mail_from",
+    "strict_plugins",
 )
 MAY_BE_SECRET = ("database_url", "redis_url", "secret_key", "mail_url")
 KEY_FILE = "secret.key"
 
 _MOST_WORKERS = 64
+_YES, _NO = ("yes", "true", "1", "on"), ("no", "false", "0", "off", "")
 _OF_TESTS = ("HUB_TEST_DATABASES", "HUB_CHROMIUM")
 
 
@@ -77,6 +80,7 @@ class Settings:
     pull_every_s: float = 60.0
     mail_url: str = field(default="", repr=False)
     mail_from: str = ""
+    strict_plugins: bool = False
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -337,6 +341,13 @@ def _read_web_workers(given: _Given) -> int:
     return int(text)
 
 
+def _read_yes_or_no(given: _Given) -> bool:
+    text = str(given.value).strip().lower()
+    if text not in (*_YES, *_NO):
+        raise ValueError(f"“{text}” is neither yes nor no.")
+    return text in _YES
+
+
 def _read_mail_url(given: _Given) -> str:
     # The value may hold a password, so it is never quoted.
     text = _text(given)
@@ -385,6 +396,7 @@ _READERS: Mapping[str, Callable[[_Given], Any]] = {
     "pull_every_s": _read_seconds,
     "mail_url": _read_mail_url,
     "mail_from": _read_mail_from,
+    "strict_plugins": _read_yes_or_no,
 }
 
 

@@ -1,8 +1,9 @@
 """Finds, loads, enables, calls and isolates plugins.
 
 Plugins are entry points of the group `hub.plugins`. One that is not enabled is never imported in this process: what
-the catalogue shows of it comes from a probe in a process of its own, once per version. Which plugins are enabled
-stands in the database with a generation number; every process compares it and loads anew when it has grown.
+the catalogue shows of it comes from a probe in a process of its own, once per version. Which versions of the hub it is
+for stands in its distribution's requirements, and is looked at before anything of it is imported. Which plugins are
+enabled stands in the database with a generation number; every process compares it and loads anew when it has grown.
 """
 
 from __future__ import annotations
@@ -24,17 +25,23 @@ from typing import Any
 
 import pluggy
 import structlog
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from hub.core import audit, clock, hookspecs
 from hub.core.database import Base, Circumstances, Database
-from hub.core.errors import HubError, NotFound, PluginFault, RuleBroken
+from hub.core.errors import HubError, NotFound, PluginFault, RuleBroken, SetupError
 
 GROUP = "hub.plugins"
 PROBE_TIMEOUT_S = 20
 ERRORS_BEFORE_QUARANTINE = 5
 QUARANTINE_WINDOW_S = 600
+
+DISTRIBUTION = "psa-hub"
+HUB_VERSION = importlib.metadata.version(DISTRIBUTION)
 
 log = structlog.get_logger("hub.plugins")
 
@@ -47,7 +54,7 @@ class PluginState(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     enabled: Mapped[bool] = mapped_column(default=False)
     status: Mapped[str] = mapped_column(default="available")
-    """available, enabled, disabled, failed, quarantined."""
+    """available, enabled, disabled, failed, incompatible, quarantined."""
     reason: Mapped[str] = mapped_column(default="")
     version: Mapped[str] = mapped_column(default="")
     probe: Mapped[dict[str, Any] | None]
@@ -67,12 +74,23 @@ class Generation(Base):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a plugin comes from: a module at hand (tests), or an entry point that is imported when it is needed."""
+    """Where a plugin comes from: a module at hand (tests), or an entry point that is imported when it is needed.
+
+    requires: the versions of the hub it is for (">=0.1,<0.3"), as its distribution says; empty if it does not say.
+    """
 
     name: str
     target: str
     version: str = ""
     module: Any = None
+    requires: str = ""
+
+    @property
+    def unfit(self) -> str:
+        """Why it is not for this version of the hub; empty if it is. Nothing is imported to find out."""
+        if SpecifierSet(self.requires).contains(HUB_VERSION, prereleases=True):
+            return ""
+        return f"it is for PSA Hub {self.requires}, and this is {HUB_VERSION}; install another version of it"
 
     def load(self) -> Any:
         return self.module if self.module is not None else importlib.import_module(self.target)
@@ -173,10 +191,13 @@ class Hooks:
 class PluginHost:
     """The plugins of one hub in this process."""
 
-    def __init__(self, database: Database, *, plugins: Mapping[str, Any] | None = None) -> None:
-        """plugins: modules by name, all of them enabled, instead of the installed ones (for tests)."""
+    def __init__(self, database: Database, *, plugins: Mapping[str, Any] | None = None, strict: bool = False) -> None:
+        """plugins: modules by name, all of them enabled, instead of the installed ones (for tests).
+
+        strict: a plugin that cannot be loaded is an error of the hub, instead of being set aside.
+        """
         self._database = database
-        self._given = plugins
+        self._given, self._strict = plugins, strict
         self._lock = threading.Lock()
         self._failures: dict[str, list[float]] = {}
         self.generation = -1
@@ -188,9 +209,7 @@ class PluginHost:
         if self._given is not None:
             return {name: Source(name, "", module=module) for name, module in sorted(self._given.items())}
         found = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name)
-        return {
-            entry.name: Source(entry.name, entry.value, entry.dist.version if entry.dist else "") for entry in found
-        }
+        return {entry.name: _source_of(entry) for entry in found}
 
     def refresh(self, session: Session) -> bool:
         """Load anew if another process changed what is enabled. Returns whether that was so."""
@@ -210,17 +229,26 @@ class PluginHost:
         known = {state.name: state for state in session.scalars(select(PluginState))}
         for source in self.sources().values():
             state = known.setdefault(source.name, PluginState(name=source.name, enabled=False, status="available"))
+            if source.unfit:
+                state.status, state.reason, state.version = "incompatible", source.unfit, source.version
+                session.merge(state)
+                continue
+            if state.status == "incompatible":
+                state.status, state.reason = "enabled" if state.enabled else "available", ""
             if state.probe is None or state.version != source.version:
                 state.probe, state.version = probe(source), source.version
                 session.merge(state)
         for name, failure in self._load_failures.items():
-            if name in known:
+            if name in known and known[name].status != "incompatible":
                 known[name].status, known[name].reason = "failed", failure
         return [known[name] for name in sorted(known)]
 
     def enable(self, name: str, *, actor: str) -> None:
         """Switch a plugin on in every process. Raises NotFound, RuleBroken with the reason it cannot be loaded."""
         source = self._source(name)
+        if source.unfit:
+            self._set(name, enabled=False, status="incompatible", reason=source.unfit, found=None, actor=actor)
+            raise RuleBroken(f"The plugin {name} cannot be enabled: {source.unfit}.", code="plugin-incompatible")
         found = probe(source)
         if not found["ok"]:
             self._set(name, enabled=False, status="failed", reason=found["reason"], found=found, actor=actor)
@@ -269,6 +297,8 @@ class PluginHost:
             if name not in enabled:
                 continue
             try:
+                if source.unfit:
+                    raise PluginFault(source.unfit)
                 module = source.load()
                 check_implementations(module)
                 manager.register(module, name)
@@ -277,6 +307,9 @@ class PluginHost:
                 self._load_failures[name] = reason_of(failure)
                 log.error("plugin failed to load", plugin=name, error=repr(failure), exc_info=failure)
         self.hooks = Hooks(_implementations(manager), self._report)
+        if self._strict and self._load_failures:
+            listed = "; ".join(f"{name}: {reason}" for name, reason in sorted(self._load_failures.items()))
+            raise SetupError(f"HUB_STRICT_PLUGINS is set, and not every enabled plugin can be loaded: {listed}.")
 
     def _report(self, plugin: str, hook: str, failure: BaseException) -> None:
         """Count failures that are no answer; too many in a short time and the plugin is taken out of the way."""
@@ -293,6 +326,14 @@ class PluginHost:
             ).start()
 
     _load_failures: dict[str, str] = {}
+
+
+def _source_of(entry: importlib.metadata.EntryPoint) -> Source:
+    if entry.dist is None:
+        return Source(entry.name, entry.value)
+    wanted = [Requirement(text) for text in entry.dist.requires or ()]
+    of_hub = [str(each.specifier) for each in wanted if canonicalize_name(each.name) == DISTRIBUTION]
+    return Source(entry.name, entry.value, entry.dist.version, requires=",".join(filter(None, of_hub)))
 
 
 def reason_of(failure: BaseException) -> str:

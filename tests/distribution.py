@@ -27,8 +27,11 @@ class Distribution:
         importlib.invalidate_caches()
         return module
 
-    def set_version(self, version: str) -> None:
-        (self._info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: trial-plugins\nVersion: {version}\n")
+    def describe(self, *, version: str = "1.0", requires: str = "") -> None:
+        """Let it be this version, for these versions of the hub ("<0.3")."""
+        text = f"Metadata-Version: 2.1\nName: trial-plugins\nVersion: {version}\n"
+        text += f"Requires-Dist: flask\nRequires-Dist: PSA_Hub{requires}\n" if requires else ""
+        (self._info / "METADATA").write_text(text)
 
     def install(self, monkeypatch) -> None:
         """On this process' path and on that of those it starts; taken back with the test."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 from uuid import uuid4
@@ -12,7 +13,7 @@ import pytest
 
 from hub import plugin_host
 from hub.bootstrap import build_hub
-from hub.core.errors import NotFound, PluginFault, RuleBroken, TemporaryFailure
+from hub.core.errors import NotFound, PluginFault, RuleBroken, SetupError, TemporaryFailure
 from hub.plugin_host import PluginHost, PluginState, check_implementations
 from hub.sdk import hookimpl
 from tests.distribution import Distribution
@@ -134,7 +135,7 @@ def test_a_plugin_is_probed_once_per_version(installed, start_hub, monkeypatch):
 
     hub.transact(lambda session: hub.plugins.states(session) and None)
     assert probed == []
-    installed.set_version("1.1")
+    installed.describe(version="1.1")
     hub.transact(lambda session: hub.plugins.states(session) and None)
     assert "trial_once" in probed
 
@@ -323,3 +324,47 @@ def test_switching_is_noted_with_who_did_it(installed, start_hub):
 def test_plugins_are_listed_in_one_order_on_every_machine(hub):
     host = PluginHost(hub.database, plugins={name: SimpleNamespace() for name in ("b", "a", str(uuid4()))})
     assert list(host.sources()) == sorted(host.sources())
+
+
+# For some versions of the hub ----------------------------------------------------------------------------------------
+
+
+def test_a_plugin_for_another_version_is_not_imported_and_the_hub_starts(installed, start_hub):
+    installed.add("trial_old", "raise SystemExit('it was imported')")
+    installed.describe(requires="<0.0.1")
+    hub = start_hub()
+
+    with pytest.raises(RuleBroken) as refused:
+        hub.plugins.enable("trial_old", actor="test")
+
+    reason = f"it is for PSA Hub <0.0.1, and this is {plugin_host.HUB_VERSION}; install another version of it"
+    assert refused.value.code == "plugin-incompatible"
+    assert state_of(hub, "trial_old") == ("incompatible", reason)
+    assert "trial_old" not in sys.modules
+
+
+def test_a_plugin_that_an_upgrade_left_behind_is_set_aside_and_comes_back_with_its_next_version(installed, start_hub):
+    installed.add("trial_kept", GOOD)
+    start_hub().plugins.enable("trial_kept", actor="test")
+    installed.describe(version="1.1", requires="<0.0.1")
+
+    behind = start_hub()
+    assert state_of(behind, "trial_kept")[0] == "incompatible"
+    assert enabled(behind) == []
+
+    installed.describe(version="1.2", requires=">=0.0.1")
+    again = start_hub()
+    assert state_of(again, "trial_kept") == ("enabled", "")
+    assert enabled(again) == ["trial_kept"]
+
+
+def test_a_strict_hub_says_at_once_which_plugin_cannot_be_loaded(installed, start_hub, settings):
+    installed.add("trial_strict", GOOD)
+    start_hub().plugins.enable("trial_strict", actor="test")
+    installed.describe(requires="<0.0.1")
+
+    strict = build_hub(replace(settings, strict_plugins=True))
+    said = r"HUB_STRICT_PLUGINS is set, .*: trial_strict: it is for PSA Hub <0\.0\.1"
+    with pytest.raises(SetupError, match=said), strict.read():
+        pass
+    strict.close()

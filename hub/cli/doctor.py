@@ -138,7 +138,7 @@ def _plugins(hub: Hub) -> Iterator[Sign]:
     with hub.read() as session:
         states = session.scalars(select(PluginState).order_by(PluginState.name)).all()
     for state in states:
-        if state.status in ("failed", "quarantined"):
+        if state.status in ("failed", "incompatible", "quarantined"):
             yield Sign("plugin", False, f"{state.name} is {state.status}: {state.reason}")
     enabled = [state.name for state in states if state.enabled]
     yield Sign("plugins", True, f"enabled: {', '.join(enabled) or 'none'}.")

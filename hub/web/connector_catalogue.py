@@ -74,7 +74,7 @@ def catalogue() -> list[Entry]:
             plugin=state.name,
             version=state.version,
             enabled=state.name in loaded,
-            why=state.reason or "" if state.status in ("failed", "quarantined") else "",
+            why=state.reason or "" if state.status in ("failed", "incompatible", "quarantined") else "",
             streams=connector["streams"],
         )
         for state in states

@@ -10,7 +10,10 @@ import tempfile
 from pathlib import Path
 from string import Template
 
+from packaging.version import Version
+
 from hub.core.errors import RuleBroken, SetupError
+from hub.plugin_host import HUB_VERSION
 
 TEMPLATE = Path(__file__).parent / "template"
 NAMES = {"plugin.py.txt": "hub_{name}.py", "test_plugin.py.txt": "tests/test_hub_{name}.py"}
@@ -42,6 +45,15 @@ def _write(name: str, folder: Path) -> None:
             known = NAMES.get(source.name, source.name.removesuffix(".txt"))
             target = Path(draft) / "new" / known.format(name=name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            text = Template(source.read_text(encoding="utf-8")).substitute(name=name, folder=folder.name)
+            text = Template(source.read_text(encoding="utf-8")).substitute(
+                name=name, folder=folder.name, versions=_versions(HUB_VERSION)
+            )
             target.write_text(text, encoding="utf-8")
         shutil.move(Path(draft) / "new", folder)
+
+
+def _versions(version: str) -> str:
+    """The versions of the hub that a plugin written now is for: up to the next that may break it (semver.org)."""
+    now = Version(version)
+    breaking = f"{now.major + 1}" if now.major else f"0.{now.minor + 1}"
+    return f">={now.major}.{now.minor},<{breaking}"

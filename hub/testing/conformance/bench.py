@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -154,12 +154,15 @@ class Bench:
             yield OtherRemote(server.settings, wire, self.subject.user(sandbox), self._secrets(server.settings))
 
     @contextmanager
-    def switchable(self) -> Iterator[str]:
-        """Let the plugin be one that can be switched off and on, as an installed one can. Gives its name."""
+    def switchable(self, *, requires: str = "") -> Iterator[str]:
+        """Let the plugin be one that can be switched off and on, as an installed one can. Gives its name.
+
+        requires: the versions of the hub it says it is for; unless all, it is not enabled.
+        """
         host = self.hub.plugins
-        sources = host.sources()
+        sources = {name: replace(source, requires=requires) for name, source in host.sources().items()}
         with mock.patch.object(host, "sources", lambda: sources), mock.patch.object(host, "_given", None):
-            for name in sources:
+            for name in () if requires else sources:
                 host.enable(name, actor="system")
             yield next(iter(sources))
 

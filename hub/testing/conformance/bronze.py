@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from email.utils import parseaddr
 from typing import Any
 from unittest import mock
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from hub import http
 from hub.core.errors import ConfigurationFailure, ConnectorError, HubError, PluginFault, RuleBroken
-from hub.plugin_host import check_implementations
+from hub.plugin_host import DISTRIBUTION, check_implementations
 from hub.redaction import _forms as forms_of
 from hub.sync.connections import load_settings
 from hub.sync.connector import Connector
@@ -40,7 +44,6 @@ MOST_TO_IMPORT_S = 0.5
 @rule(
     "B01",
     "It says what it is: name, title, category, what it can do, owner, security contact, licence, hosts and docs.",
-    lacks="the range of hub versions it is for",
 )
 def says_what_it_is(lab: Lab) -> None:
     subject, connector = lab.subject, lab.subject.connector
@@ -113,7 +116,31 @@ def hooks_exist(lab: Lab) -> None:
     expect("connectors" in found, f"{lab.subject.plugin} does not implement the hook `connectors`")
 
 
-not_checked_yet("B04", "Where it needs another version of the hub, it is refused with a reason, and the hub starts.")
+@rule("B04", "Where it needs another version of the hub, it is refused with a reason, and the hub starts.")
+def versions_are_named(lab: Lab) -> None:
+    subject = lab.subject
+    name = subject.distribution or _distribution_of(subject.module.__name__)
+    if canonicalize_name(name) != DISTRIBUTION:  # what comes with the hub is for this very version
+        wanted = [Requirement(text) for text in importlib.metadata.requires(name) or ()]
+        of_hub = [each.specifier for each in wanted if canonicalize_name(each.name) == DISTRIBUTION]
+        expect(of_hub, f"{name} does not require {DISTRIBUTION}, so nobody knows which versions of the hub it is for")
+        bounds = {each.operator for specifier in of_hub for each in specifier}
+        expect(
+            bounds & {"<", "<=", "==", "~="}, f"{name} is for every later version of the hub: name the one it ends at"
+        )
+    with lab.bench() as bench, bench.switchable(requires=">9999") as plugin:
+        failure = failure_of(lambda: bench.hub.plugins.enable(plugin, actor="system"))
+        expect(isinstance(failure, RuleBroken) and ">9999" in str(failure), f"it is enabled all the same: {failure}")
+        with bench.hub.read() as session:
+            (state,) = [each for each in bench.hub.plugins.states(session) if each.name == plugin]
+            told = (state.status, bool(state.reason), bench.hub.connector_classes())
+        expect(told == ("incompatible", True, {}), f"for another version of the hub, it counts as {told}")
+
+
+def _distribution_of(module: str) -> str:
+    """Which distribution a module comes with; the hub's own, where that cannot be found out."""
+    top = module.partition(".")[0]
+    return next(iter(importlib.metadata.packages_distributions().get(top, ())), DISTRIBUTION)
 
 
 @rule(

@@ -135,7 +135,8 @@ class Subject:
     settings that are well-formed but let nobody in. hosts: those it calls besides the ones in its settings. docs: its
     README. answers: what this vendor answers at an instant for "missing scope", "quota spent" and "refused" (a call
     that it will never take); None where it has no such thing. earlier_cursors: per stream, cursors as earlier releases
-    stored them. zones: whether the sandbox takes `zone`. small: numbers in the connector's own modules that the bench
+    stored them. zones: whether the sandbox takes `zone`. distribution: the package it is installed by, if that is not
+    found by its module. small: numbers in the connector's own modules that the bench
     makes small ("plugins.mine.client.PAGE": 5), where the size of a page is not the fake remote's to choose. waivers:
     rules it need not keep for now.
     """
@@ -155,6 +156,7 @@ class Subject:
     answers: Mapping[str, Callable[[datetime], Trouble] | None] = field(default_factory=dict)
     earlier_cursors: Mapping[str, Sequence[Cursor]] = field(default_factory=dict)
     zones: bool = False
+    distribution: str = ""
     small: Mapping[str, int] = field(default_factory=dict)
     waivers: Sequence[Waiver] = ()
 

@@ -15,7 +15,7 @@ blueprint = ApiBlueprint("plugins", "What is installed, and whether it is enable
 
 
 class PluginOutput(Schema):
-    """One plugin. status: available, enabled, disabled, failed, quarantined, with the reason."""
+    """One plugin. status: available, enabled, disabled, failed, incompatible, quarantined, with the reason."""
 
     name = fields.String(required=True)
     title = fields.String(required=True)

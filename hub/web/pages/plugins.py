@@ -18,10 +18,11 @@ from hub.web.display import words
 from hub.web.pages.blueprint import pages
 from hub.web.session import flash, redirect_to, render
 
-_STATES = {"enabled": "enabled", "quarantined": "isolated", "failed": "failed"}
+_STATES = {"enabled": "enabled", "quarantined": "isolated", "failed": "failed", "incompatible": "failed"}
 _REMEDIES = {
     "quarantined": "Mend the plugin, then enable it again.",
     "failed": "Install a version that can be imported, then enable it.",
+    "incompatible": "Install a version that is for this one, then enable it.",
 }
 
 
@@ -112,7 +113,7 @@ def _actions(state: PluginState) -> list[dict[str, Any]]:
         return []
     enable = url_for("pages.enable_plugin", name=state.name)
     disable = url_for("pages.disable_plugin", name=state.name)
-    again = state.status in ("failed", "quarantined")
+    again = state.status in ("failed", "incompatible", "quarantined")
     actions = []
     if not state.enabled or again:
         label = "Enable again" if again else "Enable"

@@ -465,3 +465,6 @@ def forget():
     ):
         for name in ("edits", "places", "gathered", "known", "written", "first"):
             getattr(connector, name, {}).clear()
+
+
+SABOTAGED["B04"] = replace(subject(), distribution="werkzeug")  # which does not say for which versions of the hub it is
