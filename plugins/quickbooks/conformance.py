@@ -89,6 +89,9 @@ class Bookkeeper(RemoteUser):
     def refuse(self, stream: str, name: str) -> None:
         self.sandbox.refused_names.add(name)
 
+    def allow(self, stream: str, name: str) -> None:
+        self.sandbox.refused_names.remove(name)
+
     def values(self, stream: str, remote_id: str) -> Mapping[str, Any]:
         return self._row(stream, remote_id)
 

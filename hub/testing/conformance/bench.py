@@ -19,7 +19,7 @@ from unittest import mock
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, FromClause, inspect, select
+from sqlalchemy import ColumnElement, FromClause, inspect, select, update
 from sqlalchemy.orm import Session
 
 from hub.bootstrap import build_hub
@@ -31,7 +31,7 @@ from hub.migrations import upgrade
 from hub.sync.connections import add_connection, check_connection, open_connection, secret_names
 from hub.sync.connector import Batch, Connector, Op, Ref, Sending, Stream
 from hub.sync.cycle import pull_slice, push_slice, run_connection
-from hub.sync.models import Run, RunItem, StreamCursor
+from hub.sync.models import Connection, Run, RunItem, StreamCursor
 from hub.sync.runs import RunSummary
 from hub.testing.conformance.bench_hub import BenchHub
 from hub.testing.conformance.clock import Clock
@@ -195,6 +195,11 @@ class Bench:
         """What a second worker does at this moment: it reads, and sends."""
         for work in (pull_slice, push_slice) if sends else (pull_slice,):
             work(self.hub, self.connection, seconds=30)
+
+    def read_again(self) -> None:
+        """Let reading be due, however long ago the last one was."""
+        this = update(Connection).where(Connection.id == self.connection)
+        self.hub.transact(lambda session: session.execute(this.values(pulled_at=None)) and None)
 
     def push_until_done(self, rounds: int = 6) -> None:
         """Runs with time between them, until nothing is owed but what a person has to mend."""

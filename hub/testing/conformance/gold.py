@@ -310,7 +310,6 @@ not_checked_yet(
     needs="money",
 )
 not_checked_yet("G23", "Reading the past overwrites nothing newer, and delays nothing that is new.", needs="pull")
-not_checked_yet("G24", "What was set aside can be sent again without a second effect.", needs="push")
 not_checked_yet("G25", "Taken away, its token and subscriptions are withdrawn; connected again, nothing is made twice.")
 
 

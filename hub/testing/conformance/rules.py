@@ -74,6 +74,12 @@ class Rule:
 
 
 _RULES: dict[str, Rule] = {}
+_MODULES = (
+    *("bronze", "bronze_calls"),
+    *("silver", "silver_reading", "silver_trouble"),
+    *("gold", "gold_repairs", "gold_sending"),
+    "platinum",
+)
 
 
 def rule(id: str, text: str, *, needs: str = "", unwaivable: bool = False, lacks: str = "") -> Callable[[Check], Check]:
@@ -94,7 +100,7 @@ def not_checked_yet(id: str, text: str, *, needs: str = "", unwaivable: bool = F
 @cache
 def all_rules() -> dict[str, Rule]:
     """Every rule by its id, level by level."""
-    for name in ("bronze", "bronze_calls", "silver", "silver_reading", "gold", "gold_sending", "platinum"):
+    for name in _MODULES:
         import_module(f"hub.testing.conformance.{name}")
     return {rule.id: rule for rule in sorted(_RULES.values(), key=lambda rule: (rule.level, rule.id))}
 

@@ -136,9 +136,6 @@ def _put_off(bench: Bench, run: Any, what: str) -> None:
     bench.clock.set(resumes_at + timedelta(seconds=60))
 
 
-not_checked_yet("S19", "A connection that is down is tried by one call now and then, and said in two log lines.")
-
-
 @rule(
     "S20",
     "Two runs at once do the work once: a stream is read by one of them, and a record is sent by one of them.",

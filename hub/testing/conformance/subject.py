@@ -72,6 +72,10 @@ class RemoteUser:
         """Refuse, for good, whatever is sent of the record of this name."""
         raise _not_offered("refuse")
 
+    def allow(self, stream: str, name: str) -> None:
+        """Take it again from now on."""
+        raise _not_offered("allow")
+
     def values(self, stream: str, remote_id: str) -> Mapping[str, Any]:
         """The record as it stands there."""
         raise _not_offered("values")

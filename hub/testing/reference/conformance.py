@@ -46,6 +46,9 @@ class NotebookUser(RemoteUser):
     def refuse(self, stream: str, name: str) -> None:
         self.sandbox.state["refused_names"].append(name)
 
+    def allow(self, stream: str, name: str) -> None:
+        self.sandbox.state["refused_names"].remove(name)
+
     def values(self, stream: str, remote_id: str) -> Mapping[str, Any]:
         return self.sandbox.of(stream)[remote_id]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from marshmallow import fields
 
 from hub.core.errors import ConnectorError
 from hub.sdk import (
+    Busy,
     Change,
     Outcome,
     Page,
@@ -453,6 +455,52 @@ class KeepsOneAddress(Notebook):
         return super()._call(*arguments, **named)
 
 
+@breaks("S19")
+class TakesDownForBusy(Notebook):
+    """So that nothing ever counts as trouble."""
+
+    def _call(self, *arguments, **named):
+        try:
+            return super()._call(*arguments, **named)
+        except TemporaryFailure as failure:
+            raise Busy(str(failure)) from failure
+
+
+@breaks("G24")
+class SendsARefusedOneTwice(Notebook):
+    """Once by itself and once with its batch, when it was refused before."""
+
+    known = {}
+
+    def push(self, batch):
+        outcomes = super().push(batch)
+        for outcome, sending in ((o, s) for o in outcomes for s in batch.sendings if o.ref == s.ref):
+            name = sending.body["name"]
+            if outcome.status == Status.REJECTED:
+                self.known[name] = True
+            elif self.known.pop(name, False):
+                super().push(replace(batch, key=uuid4().hex, sendings=(sending,)))
+        return outcomes
+
+
+# Platinum -------------------------------------------------------------------------------------------------------------
+
+
+@breaks("P01")
+class HasNoTypes(Notebook):
+    def untyped(self, anything):
+        return anything
+
+
+@hookimpl
+def slow_to_say():
+    time.sleep(0.006)
+    return [Notebook]
+
+
+SABOTAGED["P04"] = replace(subject(), plugin=SimpleNamespace(__name__="notebook", connectors=slow_to_say))
+
+
 def forget():
     """Let no sabotage remember what it met before."""
     for connector in (
@@ -462,6 +510,7 @@ def forget():
         TakesMissingForDeleted,
         TakesTheNextEditForItsEcho,
         KeepsOneAddress,
+        SendsARefusedOneTwice,
     ):
         for name in ("edits", "places", "gathered", "known", "written", "first"):
             getattr(connector, name, {}).clear()

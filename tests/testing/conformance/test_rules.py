@@ -15,7 +15,7 @@ from hub.testing.reference.conformance import subject
 from tests.testing.conformance.sabotage import SABOTAGED, forget
 
 CHECKED = [rule.id for rule in all_rules().values() if rule.check is not None]
-NEIGHBOURS = {"B": "B05 B12", "S": "B12 S06", "G": "B12 G11"}
+NEIGHBOURS = {"B": "B05 B12", "S": "B12 S06", "G": "B12 G11", "P": "B12 G11"}
 """Quick rules of a kind, which a connector that breaks another one keeps; `make bench-full` tries all on all."""
 OTHER_NEIGHBOURS = {
     "B05": "B09 B12",
