@@ -21,6 +21,7 @@ from hub.core.secrets import Cipher
 from hub.plugin_host import PluginHost
 from hub.sync.connector import Connector
 from hub.sync.limits import Limiter
+from hub.tracing import current_trace
 
 if TYPE_CHECKING:
     from hub.sync.models import Connection
@@ -67,7 +68,7 @@ class Hub:
         return answer
 
     def _circumstances(self, actor: str, origin: UUID | None = None, request_id: str = "") -> Circumstances:
-        return Circumstances(actor, origin, self.kinds, self.plugins.hooks, request_id)
+        return Circumstances(actor, origin, self.kinds, self.plugins.hooks, request_id or current_trace())
 
     # What plugins contribute -----------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ from hub.core.errors import (
     TemporaryFailure,
 )
 from hub.redaction import Redactor
+from hub.tracing import current_trace, new_span
 
 CONNECT_TIMEOUT_S = 10.0
 CALL_TIMEOUT_S = 60.0
@@ -69,7 +70,10 @@ class CallBudget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it is traced: no body, no headers, an address without secrets. status: None without an answer."""
+    """One call as it is traced: no body, no headers, an address without secrets. status: None without an answer.
+
+    trace: what set it off; span: this call within it (see `hub.tracing`).
+    """
 
     method: str
     url: str
@@ -78,6 +82,8 @@ class Call:
     sent_bytes: int
     received_bytes: int
     failure: str = ""
+    trace: str = ""
+    span: str = ""
 
 
 class HttpClient:
@@ -204,8 +210,11 @@ class HttpClient:
             sent_bytes=len(prepared.body or b""),
             received_bytes=received,
             failure=redactor.text(str(failure)) if failure else "",
+            trace=current_trace(),
+            span=new_span(),
         )
         details = {"method": call.method, "url": call.url, "status": call.status, "duration_s": call.duration_s}
+        details["span"] = call.span
         if failure is None:
             log.debug("call", **details, sent_bytes=call.sent_bytes, received_bytes=call.received_bytes)
         else:

@@ -123,8 +123,10 @@ def pass_hub(command: Callable[Concatenate[Hub, P], R]) -> Callable[P, R]:
     @functools.wraps(command)
     def with_hub(*args: P.args, **values: P.kwargs) -> R:
         from hub.cli.lazy import command_line
+        from hub.tracing import traced
 
-        return command(command_line(click.get_current_context()).hub, *args, **values)
+        with traced():
+            return command(command_line(click.get_current_context()).hub, *args, **values)
 
     return with_hub
 

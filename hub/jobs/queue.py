@@ -9,6 +9,8 @@ from uuid import UUID
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from hub.tracing import current_trace
+
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
@@ -22,6 +24,8 @@ PLAN_TIMEOUT_S = 3600
 MOST_QUEUED = 500
 """While no worker comes for them, jobs do not pile up: what is left out is queued by a later sweep."""
 _WOKEN_FOR_S = 3
+TRACE = "trace"
+"""Under which a job's meta names the trace of what woke it."""
 
 
 def queue(hub: Hub) -> Queue:
@@ -39,7 +43,14 @@ def enqueue_once(hub: Hub, work: str, name: str) -> None:
     """Queue a piece of work unless it is queued already. The mark runs out by itself: a lost job blocks nothing."""
     if hub.redis.set(mark(work, name), 1, nx=True, ex=_WOKEN_FOR_S) and queue(hub).count < MOST_QUEUED:
         function, timeout = f"hub.jobs.slices.{work}", PLAN_TIMEOUT_S if work == "plan" else None
-        queue(hub).enqueue_call(function, args=(name,), timeout=timeout, result_ttl=0, failure_ttl=24 * 3600)
+        queue(hub).enqueue_call(
+            function,
+            args=(name,),
+            timeout=timeout,
+            result_ttl=0,
+            failure_ttl=24 * 3600,
+            meta={TRACE: current_trace()},
+        )
 
 
 def mark(work: str, name: str) -> str:

@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING
 
 import redis
 import structlog
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
+from rq.executions import Execution
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from hub.core.errors import SetupError
-from hub.jobs.queue import queue
+from hub.jobs.queue import TRACE, queue
+from hub.tracing import traced
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
 log = structlog.get_logger("hub.jobs")
 _hub: Hub | None = None
+
+
+class _Worker(SimpleWorker):
+    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
+        """One job, in the trace of what woke it; what no request woke begins one of its own."""
+        with traced(str(job.meta.get(TRACE) or "")):
+            return super().perform_job(job, queue, execution)
 
 
 def current_hub() -> Hub:
@@ -36,7 +46,7 @@ def run_worker(hub: Hub, *, burst: bool = False) -> None:
     global _hub
     _hub = hub
     try:
-        worker = SimpleWorker([queue(hub)], connection=hub.redis, serializer=JSONSerializer)
+        worker = _Worker([queue(hub)], connection=hub.redis, serializer=JSONSerializer)
         signal.signal(signal.SIGTERM, lambda number, frame: _stop(worker, number, frame))
         worker.work(burst=burst, logging_level="WARNING", with_scheduler=False)
     except redis.RedisError as failure:

@@ -24,6 +24,7 @@ from hub.core.errors import HubError
 from hub.core.outbox import Link, upsert
 from hub.sync.connector import Status
 from hub.sync.models import Run, RunItem, RunStatus
+from hub.tracing import traced
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
@@ -152,7 +153,8 @@ class RunLog:
     def closing(self) -> Iterator[None]:
         """Close the run, saying so, when it is broken off: by Ctrl-C or by a fault of the hub or its database."""
         try:
-            yield
+            with traced(connection=self.opened.name, run=str(self.id)):
+                yield
         except KeyboardInterrupt:
             self.interrupted = True
             self._break_off("It was stopped. What had no answer yet is looked up before anything is sent again.")

@@ -17,6 +17,7 @@ from hub.access.permissions import all_permissions
 from hub.access.sign_in import is_to_be_renewed, renew, session_of
 from hub.core.database import uuid7
 from hub.core.errors import AccessDenied, HubError, RuleBroken, SetupError
+from hub.tracing import begin_trace
 from hub.web.csrf import SESSION_COOKIE, check_csrf
 from hub.web.current import current_hub, current_user_or_none, fingerprints
 
@@ -88,6 +89,7 @@ def admit() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.csp_nonce = secrets.token_urlsafe(16)
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid7().hex
+    begin_trace(g.request_id)
     guard = guard_of(current_app, request.endpoint) if request.endpoint else None
     if request.endpoint is None:
         _look_without_fail()

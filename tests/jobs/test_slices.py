@@ -17,6 +17,7 @@ from hub.sync.cycle import ask_for_run
 from hub.sync.merge import leave_hint
 from hub.sync.models import Connection, PlanState, Run
 from hub.sync.plan import ask_for_plan, load_plan
+from hub.tracing import current_trace, traced
 from tests.sync.fake_remote import Fake
 
 
@@ -39,6 +40,24 @@ def test_a_committed_change_wakes_a_worker_which_sends_it(hub, books, remote, in
     invoice = invoice_for()
     work_off(hub)
     assert numbers(remote) == [invoice.number]
+
+
+def test_what_a_request_sets_off_in_a_worker_belongs_to_its_trace(
+    hub, books, remote, invoice_for, work_off, monkeypatch
+):
+    traces, send = [], Fake.push
+
+    def push(connector, batch):
+        traces.append(current_trace())
+        return send(connector, batch)
+
+    monkeypatch.setattr(Fake, "push", push)
+    with traced("a-request"):
+        invoice_for()
+    work_off(hub)
+
+    assert set(traces) == {"a-request"}
+    assert current_trace() == ""
 
 
 def test_what_is_queued_already_is_not_queued_again(hub, books, remote, invoice_for):

@@ -21,6 +21,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import ColumnElement, FromClause, inspect, select, update
 from sqlalchemy.orm import Session
+from structlog.contextvars import merge_contextvars
 
 from hub.bootstrap import build_hub
 from hub.config import Settings, load_settings
@@ -328,7 +329,7 @@ class Lab:
             wire = Wire(sandbox, clock, sign_in=self.subject.user.sign_in)
             server = stack.enter_context(SandboxServer(wire, "127.0.0.1", 0))  # type: ignore[arg-type]
             bench = Bench(self.subject, hub, sandbox, wire, server)
-            bench.log = stack.enter_context(structlog.testing.capture_logs())
+            bench.log = stack.enter_context(structlog.testing.capture_logs([merge_contextvars]))
             yield bench
 
     def sample(self, cases: Sequence[T], *, few: int) -> Sequence[T]:

@@ -8,10 +8,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from hub.plugin_host import check_implementations
-from hub.testing.conformance.bench import Lab
+from hub.testing.conformance.bench import Bench, Lab
 from hub.testing.conformance.rules import NotShown, expect, not_checked_yet, rule
+from hub.tracing import new_trace, traced
 
 TYPING_TIMEOUT_S = 300
 HOOK_MS, TIMES = 5.0, 100
@@ -30,8 +33,41 @@ def types_are_strict(lab: Lab) -> None:
     )
 
 
-not_checked_yet("P02", "All its calls go by the HTTP client that the hub gives it, so that limits and traces hold.")
-not_checked_yet("P03", "Every call over there is one span of a trace that began in the hub.")
+@rule("P02", "All its calls go by the HTTP client that the hub gives it, so that limits and traces hold.")
+def calls_go_by_the_hub(lab: Lab) -> None:
+    with lab.bench() as bench:
+        _all_kinds_of_calls(bench)
+        through = len(_calls(bench))
+        expect(
+            through == len(bench.wire.sent), f"{len(bench.wire.sent)} calls arrive, {through} went by the hub's client"
+        )
+
+
+@rule("P03", "Every call over there is one span of a trace that began in the hub.")
+def calls_are_traced(lab: Lab) -> None:
+    with lab.bench() as bench:
+        trace = new_trace()
+        with traced(trace):
+            _all_kinds_of_calls(bench)
+        lost = [call for call in _calls(bench) if call.get("trace") != trace]
+        expect(not lost, f"{len(lost)} calls belong to no trace, the first: {lost[:1]}")
+        spans = [call["span"] for call in _calls(bench)]
+        expect(spans and len(set(spans)) == len(spans), "two calls have one span")
+
+
+def _all_kinds_of_calls(bench: Bench) -> None:
+    _ = bench.connection
+    for stream in bench.subject.pulled:
+        bench.seed(stream, 7)
+    for stream in bench.sendable:
+        bench.firm.make(stream)
+    bench.run()
+    bench.push_until_done()
+    bench.connector.check()
+
+
+def _calls(bench: Bench) -> list[Mapping[str, Any]]:
+    return [entry for entry in bench.log if entry["event"] in ("call", "call failed")]
 
 
 @rule("P04", "Hooks on the way of a request make no call, and 95 % of them take under 5 ms.")

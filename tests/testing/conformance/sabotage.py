@@ -492,6 +492,26 @@ class HasNoTypes(Notebook):
         return anything
 
 
+@breaks("P02")
+class ReadsPastTheHub(Notebook):
+    def pull(self, stream, cursor):
+        settings = self.context.settings
+        requests.get(f"{settings['url']}/me", headers={"Authorization": f"Bearer {settings['token']}"}, timeout=5)
+        yield from super().pull(stream, cursor)
+
+
+@breaks("P03")
+class CallsOnThreadsOfItsOwn(Notebook):
+    """Which belong to nothing that the hub does."""
+
+    def push(self, batch):
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(super(CallsOnThreadsOfItsOwn, self).push(batch)))
+        thread.start()
+        thread.join()
+        return answers[0]
+
+
 @hookimpl
 def slow_to_say():
     time.sleep(0.006)
