@@ -13,10 +13,10 @@ from hub.demo.run import run_demo
 
 @click.command()
 @click.option("--exit", "exit_after", is_flag=True, help="End after the story; exit code 0 only if every step held.")
-@click.option("--bind", default="127.0.0.1:8000", metavar="HOST:PORT", help="Where it listens; else a free port.")
+@click.option("--bind", metavar="HOST:PORT", help="Where it listens. [default: 127.0.0.1:8000, or a free port]")
 @json_option
 @click.pass_context
-def demo(context: click.Context, exit_after: bool, bind: str, as_json: bool) -> None:
+def demo(context: click.Context, exit_after: bool, bind: str | None, as_json: bool) -> None:
     """Start a whole firm with stand-ins of Salesforce and QuickBooks, do the main job, and stay up until Ctrl-C.
 
     It has a data directory of its own (var/demo, unless --data-dir says otherwise), started afresh each time. With

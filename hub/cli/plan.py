@@ -7,13 +7,16 @@ from typing import Any
 from uuid import UUID
 
 import click
+from sqlalchemy import select
 
 from hub.bootstrap import Hub
 from hub.cli.lazy import PARTLY_FAILED
 from hub.cli.output import amount_text, json_option, plural, print_json
 from hub.cli.session import ACTOR, pass_hub
+from hub.core import clock
 from hub.core.money import money_text
 from hub.sync.apply import apply_plan
+from hub.sync.choose import can_be_applied
 from hub.sync.connections import get_connection
 from hub.sync.models import Plan, PlanItem, PlanState
 from hub.sync.plan import blocks, load_plan
@@ -73,7 +76,9 @@ def show_plan(hub: Hub, plan_id: UUID, *, as_json: bool) -> None:
             click.echo(_line(item, name))
             for field, before, after in field_changes(item, new):
                 click.echo(f"    {field}: {_change(item, before, after)}")
-    click.echo(_sentence(found, name))
+    with hub.read() as session:
+        left = session.scalar(select(PlanItem.id).where(*can_be_applied(plan_id)).limit(1)) is not None
+    click.echo(_sentence(found, name, left=left))
 
 
 def plan_values(found: Plan, items: Any, connection: str) -> dict[str, Any]:
@@ -113,15 +118,17 @@ def _change(item: PlanItem, before: str, after: str) -> str:
     return f"{before} -> {after or 'nothing'}" if before else after
 
 
-def _sentence(found: Plan, connection: str) -> str:
+def _sentence(found: Plan, connection: str, *, left: bool) -> str:
+    """What the plan comes to, and what can be done with it. left: whether there is anything to apply."""
     if found.state == PlanState.FAILED:
         return f"The plan could not be made: {found.reason}"
     if not found.digest:
         return "The plan is not complete. If nobody is at work on it any more, make a new one."
     ways = [
         f"{_WAYS[direction].capitalize()} {connection}: "
-        + ", ".join(
-            f"{action} {number:,} {kind}" for kind, actions in kinds.items() for action, number in actions.items()
+        + "; ".join(
+            f"{kind.replace('_', ' ')}: " + ", ".join(f"{action} {number:,}" for action, number in actions.items())
+            for kind, actions in kinds.items()
         )
         for direction, kinds in found.counts.items()
     ]
@@ -129,7 +136,13 @@ def _sentence(found: Plan, connection: str) -> str:
         return f"Nothing would change: {connection} is in step."
     totals = ", ".join(amount_text(Decimal(total), currency) for currency, total in found.totals.items())
     money = f" Documents of {totals} would go out." if totals else ""
-    return (
-        f"{'. '.join(ways)}.{money} About {plural(found.calls, 'call')}.\n"
-        f"Apply it until {found.expires_at:%Y-%m-%d %H:%M} UTC: hub plan apply {found.id}"
-    )
+    return f"{'. '.join(ways)}.{money} About {plural(found.calls, 'call')}.\n{_what_next(found, left=left)}"
+
+
+def _what_next(found: Plan, *, left: bool) -> str:
+    if not left:
+        applied = f" It was applied on {found.applied_at:%Y-%m-%d %H:%M} UTC." if found.applied_at else ""
+        return f"Nothing of it is left to apply.{applied}"
+    if found.expires_at <= clock.now():
+        return f"It expired on {found.expires_at:%Y-%m-%d %H:%M} UTC. Make a new one."
+    return f"Apply it until {found.expires_at:%Y-%m-%d %H:%M} UTC: hub plan apply {found.id}"

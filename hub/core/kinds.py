@@ -61,7 +61,8 @@ class RecordKind:
     record (id None) or an existing one; returns its id. create: the same for many new records, all of them or none.
     match: for each set of values, those of the records of a condition that may be the same. documents: what
     reconciliation compares. withdraw: what it means here that the record was deleted over there (None: it stays as it
-    is). page: the path of a record's page with {id}. lapsed: whether a record need not be created elsewhere any more,
+    is). page: the path of a record's page with {id}; page_permission: what one needs to open it (empty: nothing but a
+    look at what leads there). lapsed: whether a record need not be created elsewhere any more,
     though it was owed once; where it is already, it stays in step.
     """
 
@@ -80,4 +81,5 @@ class RecordKind:
     documents: Documents | None = None
     withdraw: Callable[[Session, UUID], None] | None = None
     page: str = ""
+    page_permission: str = ""
     lapsed: Callable[[Any], bool] = lambda record: False

@@ -101,13 +101,15 @@ def _outside() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
 
 
-def free_address(wanted: str) -> str:
-    """The address if nobody listens there, else the same host with a free port."""
+def free_address(wanted: str, *, only: bool = False) -> str:
+    """The address if nobody listens there, else the same host with a free port. only: that address or none."""
     host, _, port = wanted.rpartition(":")
-    for candidate in (int(port), 0):
+    for candidate in (int(port),) if only else (int(port), 0):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
                 probe.bind((host.strip("[]"), candidate))
                 return f"{host}:{probe.getsockname()[1]}"
+    if only:
+        raise SetupError(f"{wanted} is taken. Choose another address with --bind, or leave it out for a free port.")
     raise SetupError(f"No port of {host} is free. Choose another address with --bind.")

@@ -25,20 +25,22 @@ from hub.services.running import refuse_running
 
 MARK: Final = "demo.json"
 COUNTRY, CURRENCY = "GB", "GBP"
+USUAL: Final = "127.0.0.1:8000"
 PULL_EVERY_S: Final = 2
 
 Say = Callable[[str], None]
 
 
-def run_demo(folder: Path, *, bind: str, stay: bool, say: Say) -> dict[str, Any]:
+def run_demo(folder: Path, *, bind: str | None, stay: bool, say: Say) -> dict[str, Any]:
     """The whole demo in a data directory of its own, started afresh. Returns {"ok", "steps", "counts", ...}.
 
+    bind: the address that somebody wants; without one, the usual one or, if that is taken, a free port.
     stay: when every step held, go on until SIGINT or SIGTERM. Raises RuleBroken for a folder that is no demo's,
     SetupError when the processes do not start or a demo runs there already.
     """
     started = time.monotonic()
     start_afresh(folder)
-    bind = free_address(bind)
+    bind = free_address(USUAL) if bind is None else free_address(bind, only=True)
     settings = load_settings({"data_dir": str(folder), "bind": bind}, environ={})
     flags = ("--data-dir", str(folder))
     answer: dict[str, Any] = {"ok": False, "address": settings.public_url, "steps": [], "counts": {}}

@@ -12,6 +12,7 @@ from hub.core.errors import HubError
 from hub.core.outbox import Lineage
 from hub.web.connection_states import kind_title
 from hub.web.current import current_hub
+from hub.web.record_link import page_of
 
 
 def lineage_of(session: Session, kind: str, record_id: UUID, label: str) -> list[dict[str, Any]]:
@@ -47,8 +48,7 @@ def _place(session: Session, kind: str, record_id: UUID) -> dict[str, Any] | Non
         return None
     if not records:
         return None
-    page = known.page.format(id=record_id) if known.page else None
-    return {"kind": _one(kind), "label": known.label(records[0]), "href": page}
+    return {"kind": _one(kind), "label": known.label(records[0]), "href": page_of(known, record_id) or None}
 
 
 def _one(kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hub.sdk.tables import RecordKind
+from plugins.partner_portal.access import REVIEW
 from plugins.partner_portal.models import Deal, DealRecord
 from plugins.partner_portal.rules import State
 from plugins.partner_portal.service import load_deals
@@ -19,5 +20,6 @@ DEALS: Final = RecordKind(
     owed=Deal.state == State.APPROVED.value,
     dated_by=Deal.approved_on,
     page="/partner/review/{id}",
+    page_permission=REVIEW,
     lapsed=lambda deal: deal.state not in (State.APPROVED, State.WON),
 )

@@ -374,6 +374,7 @@ def test_a_plan_is_applied_whole_or_in_part_and_shown_with_what_became_of_it(boo
 
     books("plan", "apply", plan["id"])
     assert "nothing left to apply" in books("plan", "apply", plan["id"], code=1).err
+    assert books("plan", "show", plan["id"]).out.splitlines()[-1].startswith("Nothing of it is left to apply. It was")
     assert "Nothing would change: books is in step." in books("sync", "books", "--dry-run").out
 
 

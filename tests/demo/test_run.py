@@ -60,6 +60,9 @@ def test_an_address_that_is_taken_gives_way_to_a_free_port():
 
         host, _, other = free_address(f"127.0.0.1:{port}").rpartition(":")
 
+        with pytest.raises(SetupError, match=rf"127\.0\.0\.1:{port} is taken. Choose another address with --bind"):
+            free_address(f"127.0.0.1:{port}", only=True)
+
     assert host == "127.0.0.1"
     assert int(other) != port
 

@@ -21,6 +21,7 @@ from hub.web.current import current_hub, reading
 from hub.web.display import words
 from hub.web.listing import listing, query_day, query_text
 from hub.web.pages.blueprint import pages
+from hub.web.record_link import page_of
 from hub.web.session import render
 
 _LABELS = ("name", "number", "label", "email", "title", "first_name")
@@ -139,8 +140,8 @@ def _label(entry: AuditEntry, labels: Mapping[tuple[str, UUID], str]) -> str:
 
 def _href(entry: AuditEntry) -> str:
     for kind in current_hub().kinds.values():
-        if kind.model.__tablename__ == entry.record_kind and kind.page and entry.record_id is not None:
-            return kind.page.format(id=entry.record_id)
+        if kind.model.__tablename__ == entry.record_kind:
+            return page_of(kind, entry.record_id)
     return ""
 
 

@@ -25,6 +25,7 @@ from hub.web.listing import query_day, query_text
 from hub.web.pages.blueprint import pages
 from hub.web.planning import have_planned
 from hub.web.record_lineage import singular
+from hub.web.record_link import page_of
 from hub.web.session import flash, redirect_to, render
 
 _ROWS_SHOWN: Final = 500
@@ -154,7 +155,6 @@ def _total(total: Total, rows: Sequence[Row]) -> dict[str, Any]:
 
 def _row(row: Row) -> dict[str, Any]:
     kind = current_hub().kinds[row.kind]
-    linked = row.record_id is not None and kind.page
     number = row.number or row.remote_id or "–"
     return {
         "kind": kind.title,
@@ -166,7 +166,7 @@ def _row(row: Row) -> dict[str, Any]:
         "ours": row.ours,
         "theirs": row.theirs,
         "difference": (row.ours or ZERO) - (row.theirs or ZERO),
-        "our_href": kind.page.format(id=row.record_id) if linked else None,
+        "our_href": page_of(kind, row.record_id) or None,
         "text": row.reason or (_NOT_OURS if row.verdict == Verdict.MISSING_HERE else ""),
         "remedy": row.remedy,
         "actions": [],

@@ -19,6 +19,7 @@ from hub.web.connection_states import run_shown
 from hub.web.current import current_hub, current_user, reading, transact
 from hub.web.listing import listing, query_text
 from hub.web.pages.blueprint import pages
+from hub.web.record_link import page_of
 from hub.web.session import flash, redirect_to, render
 
 _REMEDIES = {
@@ -180,8 +181,7 @@ def _record(
 
 def record_href(kind: str, record_id: UUID | None) -> str:
     """The page of a record of the hub; "" for a kind without pages."""
-    known = current_hub().kinds.get(kind)
-    return known.page.format(id=record_id) if known is not None and known.page and record_id is not None else ""
+    return page_of(current_hub().kinds.get(kind), record_id)
 
 
 def _actions(found: Run) -> list[dict[str, Any]]:
