@@ -5,17 +5,16 @@ Run twice, a slice does no harm; not run at all, the sweep queues it again.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from uuid import UUID
 
-import redis
 import structlog
 
 from hub.bootstrap import Hub
 from hub.core.errors import ConnectorError, NotFound, RuleBroken
 from hub.jobs.notices import deliver_notices
+from hub.jobs.places import place
 from hub.jobs.queue import JOB_TIMEOUT_S, SLICE_S, mark
 from hub.jobs.worker import current_hub
 from hub.notify.alerts import send_alerts
@@ -27,6 +26,7 @@ from hub.sync.plan import work_on_plan
 log = structlog.get_logger("hub.jobs")
 
 SLOT_S = 5
+"""How long after its worker was killed a place is taken."""
 
 
 def push(connection_id: str) -> None:
@@ -80,14 +80,12 @@ def alerts(_: str) -> None:
     """Tell by mail what is to be mended about connections. One worker at a time, so that nothing is told twice."""
     hub = current_hub()
     hub.redis.delete(mark("alerts", "all"))
-    if not hub.redis.set("hub:alerts", 1, nx=True, ex=JOB_TIMEOUT_S):
-        return
-    try:
-        send_alerts(hub)
-    except MailNotSent as failure:
-        log.warning("no mail could be sent", reason=str(failure))
-    finally:
-        hub.redis.delete("hub:alerts")
+    with place(hub.redis, "hub:alerts", SLOT_S) as ours:
+        try:
+            if ours:
+                send_alerts(hub)
+        except MailNotSent as failure:
+            log.warning("no mail could be sent", reason=str(failure))
 
 
 def scheduled(name: str) -> None:
@@ -113,33 +111,10 @@ def _slice(work: str, connection_id: str, run: object) -> None:
 
 @contextmanager
 def _slot(hub: Hub, connection_id: str) -> Iterator[bool]:
-    """At most all workers but one are busy with one connection, so that a slow one never delays the others.
-
-    The place is kept by a beat, and free again soon after its worker was killed.
-    """
+    """At most all workers but one are busy with one connection, so that a slow one never delays the others."""
     for number in range(max(1, hub.settings.workers - 1)):
-        key = f"hub:slice:{connection_id}:{number}"
-        if hub.redis.set(key, 1, nx=True, ex=SLOT_S):
-            with _kept(hub, key):
+        with place(hub.redis, f"hub:slice:{connection_id}:{number}", SLOT_S) as ours:
+            if ours:
                 yield True
-            return
+                return
     yield False
-
-
-@contextmanager
-def _kept(hub: Hub, key: str) -> Iterator[None]:
-    done = threading.Event()
-
-    def beat() -> None:
-        while not done.wait(SLOT_S / 3):
-            with suppress(redis.RedisError):
-                hub.redis.expire(key, SLOT_S)
-
-    thread = threading.Thread(target=beat, daemon=True, name="slot")
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        hub.redis.delete(key)
