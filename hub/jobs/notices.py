@@ -117,6 +117,9 @@ def _deliver(hub: Hub, told: Told) -> None:
     except HubError as failure:
         _close(hub, notice, parked=str(failure), lease_until=None)
         log.warning("notice parked", plugin=notice.subscriber, hook=event.name, reason=str(failure))
+    except BaseException:  # the job's time is over: whoever hangs is told again after a pause that grows
+        _close(hub, notice, due_at=pause(notice.failures), failures=notice.failures + 1, lease_until=None)
+        raise
     else:
         # A plugin that was switched off since the block was claimed is told when it is back.
         is_settled = told_it or notice.subscriber in hub.plugins.modules

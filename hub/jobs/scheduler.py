@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("hub.jobs")
 LEASE_S = 5
 EVERY_S = 1.0
-STALE_AFTER_S = 3600
 ALERTS_EVERY_S = 30
 TESTED_AGAIN_S = 3600
 """When a daily test that found nothing out is made once more."""
@@ -134,7 +132,7 @@ def _is_hint_due() -> ColumnElement[bool]:
 
 
 def _is_stale() -> ColumnElement[bool]:
-    return (Run.status == RunStatus.RUNNING) & (Run.started_at < clock.now() - timedelta(seconds=STALE_AFTER_S))
+    return and_(Run.lease_until <= database_now(), Run.status == RunStatus.RUNNING)
 
 
 def _close_stale_runs(session: Session) -> None:
@@ -142,6 +140,8 @@ def _close_stale_runs(session: Session) -> None:
     session.execute(
         update(Run)
         .where(_is_stale())
-        .values(status=RunStatus.STALE, headline="The process that ran it ended.", ended_at=clock.now())
+        .values(
+            status=RunStatus.STALE, headline="The process that ran it ended.", ended_at=clock.now(), lease_until=None
+        )
         .execution_options(synchronize_session=False)
     )

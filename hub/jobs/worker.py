@@ -12,6 +12,7 @@ from rq import Queue, SimpleWorker
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.timeouts import UnixSignalDeathPenalty
 
 from hub.core.errors import SetupError
 from hub.jobs.queue import TRACE, queue
@@ -24,7 +25,18 @@ log = structlog.get_logger("hub.jobs")
 _hub: Hub | None = None
 
 
+class TimeUp(BaseException):
+    """A job took longer than it may. No `except Exception` on the way, ours or a plugin's, keeps it from ending."""
+
+
+class _Timer(UnixSignalDeathPenalty):
+    def handle_death_penalty(self, number: int, frame: FrameType | None) -> None:
+        raise TimeUp
+
+
 class _Worker(SimpleWorker):
+    death_penalty_class = _Timer
+
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
         """One job, in the trace of what woke it; what no request woke begins one of its own."""
         with traced(str(job.meta.get(TRACE) or "")):

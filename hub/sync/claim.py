@@ -100,18 +100,27 @@ def renew(session: Session, links: Sequence[Link]) -> set[UUID]:
     return set(kept)
 
 
+def renew_batch(session: Session, batch: Batch, **more: Any) -> bool:
+    """Lease a batch anew. Returns whether it is still ours.
+
+    Before its links are: its lease never ends after theirs, so that whoever finds them free may take it at once.
+    """
+    renewed = session.execute(
+        update(Batch)
+        .where(Batch.id == batch.id, Batch.fence == batch.fence, Batch.answered_at.is_(None))
+        .values(lease_until=database_now(plus_s=LEASE_S), **more)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(getattr(renewed, "rowcount", 0))
+
+
 @contextmanager
-def heartbeat(hub: Hub, links: Sequence[Link], batch_id: UUID | None = None) -> Iterator[None]:
+def heartbeat(hub: Hub, links: Sequence[Link], batch: Batch | None = None) -> Iterator[None]:
     """Keep links, and the batch they are sent in, leased while a call is open, however long it takes."""
 
     def work(session: Session) -> None:
-        if renew(session, links) and batch_id is not None:
-            session.execute(
-                update(Batch)
-                .where(Batch.id == batch_id, Batch.lease_until.is_not(None))
-                .values(lease_until=database_now(plus_s=LEASE_S))
-                .execution_options(synchronize_session=False)
-            )
+        if batch is None or renew_batch(session, batch):
+            renew(session, links)
 
     with beating(hub, work, LEASE_S):
         yield

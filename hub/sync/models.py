@@ -91,7 +91,8 @@ class FormerConnection(Identified, Base):
 class Batch(Identified, Base):
     """The sendings of one call, kept as they went.
 
-    key: the same for a repeat. sent_at: when it last left, by the database's clock. answered_at: None while unknown.
+    key: the same for a repeat. fence: grows with every worker that takes it, and says whose the lease is. sent_at: when
+    it last left, by the database's clock. answered_at: None while unknown.
     """
 
     __tablename__ = "batch"
@@ -101,6 +102,7 @@ class Batch(Identified, Base):
     key: Mapped[str]
     run_id: Mapped[UUID | None]
     lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     sent_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
@@ -221,7 +223,9 @@ class RunStatus(StrEnum):
 class Run(Identified, Base):
     """One piece of work of a connection and what came of it. The counts add up, or the database refuses them.
 
-    adopted records count as unchanged; uncertain, stale and waiting ones as deferred.
+    adopted records count as unchanged; uncertain, stale and waiting ones as deferred. lease_until: while it goes on,
+    kept by its process. lasts: it failed with nothing read, and no look of its kind has gone well since: the next that
+    fails so is no news.
     """
 
     __tablename__ = "run"
@@ -231,6 +235,8 @@ class Run(Identified, Base):
             name="counts_add_up",
         ),
         Index("ix_run_connection_id_started_at", "connection_id", "started_at"),
+        Index("ix_run_lease_until", "lease_until"),
+        Index("ix_run_connection_id_lasts", "connection_id", "lasts"),
     )
 
     connection_id: Mapped[UUID]
@@ -243,6 +249,8 @@ class Run(Identified, Base):
     headline: Mapped[str] = mapped_column(Text, default="")
     started_at: Mapped[datetime] = mapped_column(default=clock.now)
     ended_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    lasts: Mapped[bool] = mapped_column(default=False, server_default="0")
     resumes_at: Mapped[datetime | None]
     records_read: Mapped[int] = mapped_column(default=0)
     created: Mapped[int] = mapped_column(default=0)

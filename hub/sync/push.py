@@ -31,7 +31,7 @@ from hub.sync.models import Attempt, Batch
 from hub.sync.prepare import Prepared, prepare
 from hub.sync.resolve import resolve
 from hub.sync.runs import RunLog
-from hub.sync.send import Stored, deliver
+from hub.sync.send import Stored, deliver, new_batch
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
@@ -136,8 +136,7 @@ def push_block(
 
 def store(hub: Hub, opened: Opened, stream: Stream, items: Sequence[Prepared], run: RunLog) -> Stored | None:
     """Write down what is about to be sent, for the links that are still ours and still what was loaded."""
-    batch = Batch(id=uuid7(), connection_id=opened.id, kind=stream.kind, key="", run_id=run.id)
-    batch.key = batch.id.hex
+    batch = new_batch(opened.id, stream.kind, run.id)
 
     def work(session: Session) -> list[Attempt]:
         ours = still_ours(session, [item.link for item in items])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from hub.core import clock
@@ -69,7 +69,12 @@ def _wait(hub: Hub, leased: Stored, until: datetime) -> None:
 
     def work(session: Session) -> None:
         release(session, list(leased.links.values()), due_at=until)
-        session.get_one(Batch, leased.batch.id).lease_until = None
+        session.execute(
+            update(Batch)
+            .where(Batch.id == leased.batch.id, Batch.fence == leased.batch.fence)
+            .values(lease_until=None)
+            .execution_options(synchronize_session=False)
+        )
 
     hub.transact(work)
 
@@ -77,7 +82,7 @@ def _wait(hub: Hub, leased: Stored, until: datetime) -> None:
 def _look(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLog) -> None:
     creates = [sending_of(attempt) for attempt in leased.attempts if attempt.op == Op.CREATE]
     try:
-        with heartbeat(hub, list(leased.links.values()), leased.batch.id), opened.breaker.call():
+        with heartbeat(hub, list(leased.links.values()), leased.batch), opened.breaker.call():
             found = list(opened.connector.find(stream.kind, creates)) if creates else []
     except ConnectorError:
         _wait(hub, leased, pause(3))

@@ -19,9 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from hub.core import clock
+from hub.core.clock import database_now
 from hub.core.database import uuid7
 from hub.core.errors import HubError
 from hub.core.outbox import Link, upsert
+from hub.sync.claim import beating
 from hub.sync.connector import Status
 from hub.sync.models import Run, RunItem, RunStatus
 from hub.tracing import traced
@@ -29,6 +31,9 @@ from hub.tracing import traced
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
     from hub.sync.connections import Opened
+
+RUN_LEASE_S = 15.0
+"""How long after its process ended a run still looks as if it went on."""
 
 _COLUMN = {
     Status.CREATED: "created",
@@ -151,9 +156,11 @@ class RunLog:
 
     @contextmanager
     def closing(self) -> Iterator[None]:
-        """Close the run, saying so, when it is broken off: by Ctrl-C or by a fault of the hub or its database."""
+        """Close the run, saying so, when it is broken off: by Ctrl-C, by the end of its job's time, or by a fault of
+        the hub or its database.
+        """
         try:
-            with traced(connection=self.opened.name, run=str(self.id)):
+            with traced(connection=self.opened.name, run=str(self.id)), beating(self.hub, self._stay, RUN_LEASE_S):
                 yield
         except KeyboardInterrupt:
             self.interrupted = True
@@ -165,6 +172,19 @@ class RunLog:
                 str(failure) if known else f"It ended with {type(failure).__name__}; the details are in the log."
             )
             raise
+        except BaseException:
+            self._break_off(
+                "It took longer than a job may. What had no answer yet is looked up before it is sent again."
+            )
+            raise
+
+    def _stay(self, session: Session) -> None:
+        session.execute(
+            update(Run)
+            .where(Run.id == self.id, Run.status == RunStatus.RUNNING)
+            .values(lease_until=database_now(plus_s=RUN_LEASE_S))
+            .execution_options(synchronize_session=False)
+        )
 
     def _break_off(self, reason: str) -> None:
         self.failure = self.failure or reason
@@ -178,11 +198,16 @@ class RunLog:
             left = [*self._still_waiting(session), *self.postponed.values()]
             self.count(session, [*self.quiet, *left] if left else [])
             run = session.get(Run, self.id, with_for_update=True)
-            if run is None and (self.failure or self.notice or self.interrupted):
-                run = self._as_before(session) or self._written(session)
+            told = self.failure or self.notice
+            lasting = self._lasting(session)
+            if lasting is not None and (run is not None or lasting.headline != told):
+                lasting.lasts, lasting = False, None
+            if run is None and (told or self.interrupted):
+                run = lasting or self._written(session)
+                run.lasts = bool(told)
             if run is None:
                 return RunSummary(None, self.opened.name, "success", "", _no_counts(), 0, self.started_at, clock.now())
-            run.ended_at, run.resumes_at = clock.now(), self.resumes_at
+            run.ended_at, run.lease_until, run.resumes_at = clock.now(), None, self.resumes_at
             run.api_calls = getattr(self.opened.connector.context.http, "calls", 0)
             run.status, run.headline = _verdict(session, run, self.failure, self.notice, self.rest)
             if self.interrupted:
@@ -195,17 +220,13 @@ class RunLog:
         self._write(session)
         return session.get_one(Run, self.id)
 
-    def _as_before(self, session: Session) -> Run | None:
-        """The last run, if it ended as this one does with nothing read: a failure that lasts is told once."""
-        last = session.scalar(
-            select(Run)
-            .where(Run.connection_id == self.opened.id, Run.trigger == self.trigger, Run.direction == self.direction)
-            .order_by(Run.started_at.desc())
-            .limit(1)
-        )
-        told = self.failure or self.notice
-        same = last is not None and (last.records_read, last.trigger, last.headline) == (0, self.trigger, told)
-        return last if same else None
+    def _lasting(self, session: Session) -> Run | None:
+        """The run of this kind that failed with nothing read, if no look has gone well since.
+
+        A failure that lasts is told once: the next one like it only moves that run's end.
+        """
+        same_kind = (Run.connection_id == self.opened.id, Run.trigger == self.trigger, Run.direction == self.direction)
+        return session.scalar(select(Run).where(*same_kind, Run.lasts.is_(True)).with_for_update())
 
     def _still_waiting(self, session: Session) -> list[Item]:
         # Those that only wait for another record come last: the headline is the first real trouble.
@@ -230,6 +251,7 @@ class RunLog:
             actor=self.actor,
             status=RunStatus.RUNNING,
             started_at=self.started_at,
+            lease_until=database_now(plus_s=RUN_LEASE_S),
         )
         session.execute(row.on_conflict_do_nothing(index_elements=["id"]))
 

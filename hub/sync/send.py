@@ -22,7 +22,7 @@ from hub.core.errors import (
     TemporaryFailure,
 )
 from hub.core.outbox import Link
-from hub.sync.claim import LEASE_S, heartbeat, lease, may_write, renew, write
+from hub.sync.claim import LEASE_S, heartbeat, lease, may_write, renew, renew_batch, write
 from hub.sync.connections import hold
 from hub.sync.connector import Batch as Call
 from hub.sync.connector import Op, Outcome, Sending, Status, Stream
@@ -63,7 +63,7 @@ def deliver(hub: Hub, opened: Opened, stream: Stream, stored: Stored, run: RunLo
         return False
     try:
         links = [stored.links[attempt.link_id] for attempt in ours]
-        with heartbeat(hub, links, stored.batch.id), opened.breaker.call():
+        with heartbeat(hub, links, stored.batch), opened.breaker.call():
             outcomes = opened.connector.push(call_of(stored.batch, ours))
     except PermanentFailure as refusal:
         if replay:
@@ -92,9 +92,9 @@ def _hold_on(hub: Hub, connection_id: UUID, stored: Stored) -> tuple[bool, list[
     unanswered = [attempt for attempt in stored.attempts if attempt.answered_at is None]
 
     def work(session: Session) -> tuple[bool, list[Attempt]]:
+        if not renew_batch(session, stored.batch, sent_at=database_now()):
+            return may_write(hub, session, connection_id), []
         kept = renew(session, [stored.links[attempt.link_id] for attempt in unanswered])
-        this = update(Batch).where(Batch.id == stored.batch.id).execution_options(synchronize_session=False)
-        session.execute(this.values(sent_at=database_now()))
         return may_write(hub, session, connection_id), [a for a in unanswered if a.link_id in kept]
 
     return hub.transact(work)
@@ -167,8 +167,7 @@ def _refused(hub: Hub, opened: Opened, stream: Stream, stored: Stored, refusal: 
 def _again(hub: Hub, stored: Stored, refused: Sequence[Attempt], run: RunLog) -> Stored | None:
     """Store part of a refused batch anew: another call, so another key."""
     batch = stored.batch
-    part = Batch(id=uuid7(), connection_id=batch.connection_id, kind=batch.kind, key="", run_id=run.id)
-    part.key = part.id.hex
+    part = new_batch(batch.connection_id, batch.kind, run.id)
 
     def work(session: Session) -> list[Attempt]:
         kept: list[Attempt] = []
@@ -194,6 +193,12 @@ def _again(hub: Hub, stored: Stored, refused: Sequence[Attempt], run: RunLog) ->
     for attempt in kept:
         stored.links[attempt.link_id].key_number += 1
     return Stored(part, kept, stored.links) if kept else None
+
+
+def new_batch(connection_id: UUID, kind: str, run_id: UUID | None) -> Batch:
+    """A batch with a key of its own, not stored yet."""
+    batch_id = uuid7()
+    return Batch(id=batch_id, connection_id=connection_id, kind=kind, key=batch_id.hex, run_id=run_id, fence=0)
 
 
 def _anew(attempt: Attempt, link: Link, batch: Batch, ref: str) -> Attempt:
@@ -225,7 +230,7 @@ def lease_batch(hub: Hub, batch_id: UUID) -> Stored | None:
             update(Batch)
             .where(Batch.id == batch_id, Batch.answered_at.is_(None))
             .where(Batch.lease_until.is_(None) | (Batch.lease_until <= database_now()))
-            .values(lease_until=database_now(plus_s=LEASE_S))
+            .values(fence=Batch.fence + 1, lease_until=database_now(plus_s=LEASE_S))
             .execution_options(synchronize_session=False)
         )
         if not getattr(taken, "rowcount", 0):
@@ -260,11 +265,13 @@ def settle_batch(hub: Hub, stored: Stored, outcomes: dict[str, Outcome], run: Ru
 
 
 def _close_if_answered(session: Session, batch: Batch) -> None:
-    """A batch is over when the last of its attempts has an answer; else it is free for whoever resolves the rest."""
+    """A batch is over when the last of its attempts has an answer; else whoever resolves the rest may take it, unless
+    somebody has taken it over already.
+    """
     session.flush()
     is_open = exists().where(Attempt.batch_id == batch.id, Attempt.answered_at.is_(None))
     this = update(Batch).where(Batch.id == batch.id).execution_options(synchronize_session=False)
-    session.execute(this.values(lease_until=None))
+    session.execute(this.where(Batch.fence == batch.fence).values(lease_until=None))
     session.execute(this.where(~is_open).values(answered_at=clock.now()))
 
 

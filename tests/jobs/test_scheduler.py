@@ -34,8 +34,8 @@ def test_many_that_start_at_once_agree_on_one(hub):
     assert taken.count(True) == 1
 
 
-def test_a_run_whose_process_ended_is_closed_and_says_so(hub):
-    def run(hours):
+def test_a_run_whose_process_ended_is_closed_as_soon_as_its_lease_is_over(hub):
+    def run(lease_until):
         return Run(
             id=uuid7(),
             connection_id=uuid7(),
@@ -44,16 +44,17 @@ def test_a_run_whose_process_ended_is_closed_and_says_so(hub):
             kinds=[],
             trigger="queue",
             actor="system",
-            started_at=clock.now() - timedelta(hours=hours),
+            lease_until=lease_until,
         )
 
-    old, present = run(2), run(0)
-    hub.transact(lambda session: session.add_all([old, present]))
+    now = clock.now()
+    dead, alive = run(now - timedelta(seconds=1)), run(now + timedelta(minutes=1))
+    hub.transact(lambda session: session.add_all([dead, alive]))
     sweep(hub)
     with hub.read() as session:
         statuses = {row.id: row.status for row in session.execute(select(Run.id, Run.status))}
-        assert session.get_one(Run, old.id).headline == "The process that ran it ended."
-    assert statuses == {old.id: "stale", present.id: "running"}
+        assert session.get_one(Run, dead.id).headline == "The process that ran it ended."
+    assert statuses == {dead.id: "stale", alive.id: "running"}
 
 
 def test_what_a_plugin_wants_done_at_intervals_is_queued_once_per_interval_and_done(make_hub, work_off):

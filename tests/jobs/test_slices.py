@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
@@ -12,10 +14,11 @@ from hub.core.errors import ConfigurationFailure, TemporaryFailure
 from hub.core.outbox import Link, Subscription
 from hub.jobs.queue import enqueue_once, mark, queue
 from hub.jobs.scheduler import sweep
+from hub.sdk import hookimpl
 from hub.services.queue_server import ensure_queue_server, stop_queue_server
 from hub.sync.cycle import ask_for_run
 from hub.sync.merge import leave_hint
-from hub.sync.models import Connection, PlanState, Run
+from hub.sync.models import Batch, Connection, PlanState, Run
 from hub.sync.plan import ask_for_plan, load_plan
 from hub.tracing import current_trace, traced
 from tests.sync.fake_remote import Fake
@@ -25,6 +28,11 @@ def forget_marks(hub):
     """Let the seconds pass after which what is queued may be queued again."""
     for key in hub.redis.scan_iter("hub:queued:*"):
         hub.redis.delete(key)
+
+
+def time_is_up():
+    """What the system does to a job that takes too long."""
+    signal.raise_signal(signal.SIGALRM)
 
 
 def runs(hub):
@@ -277,3 +285,45 @@ def test_a_daily_test_that_finds_the_login_ended_holds_the_connection(hub, teste
     with hub.read() as session:
         found = session.get_one(Connection, tested_long_ago)
     assert (found.state, found.reason) == ("needs_attention", "The login has ended. Connect again.")
+
+
+def test_a_job_ends_when_its_time_is_up_whatever_hook_it_hangs_in(make_hub, work_off):
+    """A hook that fails is told apart and the job goes on; the end of its time is no failure of the hook."""
+
+    @hookimpl
+    def schedules():
+        time_is_up()
+        return []
+
+    hub = make_hub({"hanging": SimpleNamespace(schedules=schedules)})
+    enqueue_once(hub, "scheduled", "hanging:tidy")
+
+    work_off(hub)
+
+    assert queue(hub).failed_job_registry.count == 1
+
+
+def test_a_run_whose_job_has_no_more_time_says_so_and_its_records_are_taken_over(
+    hub, books, remote, invoice_for, work_off, monkeypatch
+):
+    invoice = invoice_for()
+    push = Fake.push
+
+    def hang(self, batch):
+        push(self, batch)
+        time_is_up()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fake, "push", hang)
+        work_off(hub)
+    assert [(run.status, run.headline.split(".")[0]) for run in runs(hub)] == [
+        ("failed", "It took longer than a job may")
+    ]
+    hub.transact(lambda session: session.execute(update(Link).values(lease_until=None, due_at=None)) and None)
+    hub.transact(lambda session: session.execute(update(Batch).values(lease_until=None)) and None)
+
+    enqueue_once(hub, "push", str(books))
+    work_off(hub)
+
+    assert numbers(remote) == [invoice.number]
+    assert remote.created("services") == 1

@@ -180,6 +180,64 @@ def test_a_batch_whose_resolver_died_is_taken_over_with_its_lease(hub, invoice_f
     assert LEASE_S <= 5
 
 
+def open_batch(hub):
+    with hub.read() as session:
+        return session.scalars(select(Batch).where(Batch.answered_at.is_(None))).one()
+
+
+@pytest.mark.parametrize("stream", ["clients", "invoices"])
+def test_a_batch_belongs_to_who_sends_it_from_its_first_call_on(
+    hub, invoice_for, books, remote, during_the_call, stream
+):
+    """Another worker that comes by one of its records, while the call is open, must not begin to resolve it."""
+    invoice_for("Acme Ltd")
+    taken = []
+    during_the_call(stream, lambda: taken.append(lease_batch(hub, open_batch(hub).id)))
+
+    run = cycle.run_connection(hub, books)
+
+    assert taken == [None]
+    assert run.status == "success", run.headline
+
+
+def test_who_finds_the_records_of_a_dead_worker_free_finds_their_batch_free_too(
+    hub, invoice_for, books, remote, during_the_call
+):
+    """Else it would hold them for a lease of its own and do nothing: the takeover would take twice as long."""
+    invoice_for("Acme Ltd")
+    ends = []
+
+    def look():
+        with hub.read() as session:
+            links = session.scalars(select(Link.lease_until).where(Link.attempt_id.is_not(None)))
+            ends.append((open_batch(hub).lease_until, min(links)))
+
+    during_the_call("clients", look)
+    cycle.run_connection(hub, books)
+
+    [(batch_ends, links_end)] = ends
+    assert batch_ends <= links_end
+
+
+def test_a_late_answer_does_not_free_the_batch_that_another_worker_has_taken_over(
+    hub, invoice_for, books, remote, during_the_call
+):
+    invoice_for("Acme Ltd")
+
+    def another_worker():
+        let_time_pass(hub)
+        assert lease_batch(hub, open_batch(hub).id) is not None
+
+    during_the_call("clients", another_worker)
+    cycle.push_slice(hub, books, seconds=0)
+    cycle.scan_owed(hub, cycle.open_connection(hub, books), ["services", "invoices"])
+    cycle.push_slice(hub, books, seconds=1)
+
+    assert lease_batch(hub, open_batch(hub).id) is None  # it is being resolved
+    in_step(hub, books)
+    assert (remote.created("clients"), remote.created("invoices")) == (1, 1)
+
+
 def test_what_of_a_batch_was_answered_stays_in_the_hands_it_is_in(hub, invoice_for, books, remote, monkeypatch):
     """Two invoices go in one batch; the answer leaves one out. Resolving that one must not touch the other's link."""
     invoice_for("Acme Ltd"), invoice_for("Brown Ltd")
