@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from hub.bootstrap import Hub
 from hub.cli.link import connection_names, link_values
 from hub.cli.output import json_option, plural, print_fields, print_record, print_rows
 from hub.cli.session import ACTOR, pass_hub
+from hub.core.outbox import Link
 from hub.sync.connections import connection_named
 from hub.sync.models import Attempt
 from hub.sync.repairs import get_link, ignore_link, parked_links, retry_all, retry_links
@@ -64,12 +66,16 @@ def retry_command(hub: Hub, ids: tuple[UUID, ...], everything: bool, name: str |
     if bool(ids) == everything:
         raise click.UsageError("Say which, by id, or --all.")
 
-    def work(session: Session) -> int:
-        if not everything:
-            return retry_links(session, [get_link(session, link_id).id for link_id in ids])
-        return retry_all(session, connection_named(session, name).id if name else None)
+    def chosen(session: Session) -> int:
+        return retry_links(session, [get_link(session, link_id).id for link_id in ids])
 
-    count = hub.transact(work, actor=ACTOR)
+    transact = partial(hub.transact, actor=ACTOR)
+    if everything:
+        with hub.read() as session:
+            which = [Link.connection_id == connection_named(session, name).id] if name else []
+        count = retry_all(transact, *which)
+    else:
+        count = hub.transact(chosen, actor=ACTOR)
     print_record({"retried": count}, as_json=as_json, sentence=f"{plural(count, 'record')} will be sent again.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,7 +18,8 @@ from hub.core.kinds import RecordKind
 from hub.core.outbox import Link
 from hub.sync.connector import Op, Ref, Status, Stream, Values
 from hub.sync.runs import Item, RunLog
-from hub.sync.settle import park, settle_unchanged, wait_for_parents
+from hub.sync.settle import park, settle_unchanged
+from hub.sync.waiting import wait_for_parents
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
@@ -126,14 +127,17 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
         mapped = map_links(session, opened, stream, links)
     prepared: list[Prepared] = []
     unchanged: list[tuple[Link, Item]] = []
+    refused: list[tuple[Link, Item]] = []
+    waiting: list[tuple[Link, Ref, Item]] = []
     for item in mapped:
         if item.record is None:
             reason = "It is gone here, or need not be created there any more."
             unchanged.append((item.link, _item(stream, item.link, Status.UNCHANGED, item.label, reason)))
         elif item.failure is not None:
-            _set_aside(hub, opened, item.link, item.failure, _item(stream, item.link, Status.REJECTED, item.label), run)
+            found = _item(stream, item.link, Status.REJECTED, item.label)
+            refused.append((item.link, _blamed(opened, item.failure, found)))
         elif item.missing is not None:
-            wait_for_parents(hub, opened, item.link, item.missing, item.label, run)
+            waiting.append((item.link, item.missing, _item(stream, item.link, Status.DEFERRED, item.label)))
         elif item.is_unchanged:
             unchanged.append((item.link, _item(stream, item.link, Status.UNCHANGED, item.label)))
         else:
@@ -142,6 +146,8 @@ def prepare(hub: Hub, opened: Opened, stream: Stream, links: Sequence[Link], run
             prepared.append(Prepared(item.link, item.op, revision, item.label, item.values, item.body, agreed))
     revisions = {item.record.id: item.record.revision for item in mapped if item.record is not None}
     settle_unchanged(hub, unchanged, revisions, run)
+    park(hub, refused, run)
+    wait_for_parents(hub, opened, waiting, run)
     return prepared
 
 
@@ -164,14 +170,13 @@ def needs_of(
     return needs, faulty
 
 
-def _set_aside(hub: Hub, opened: Opened, link: Link, failure: Exception, item: Item, run: RunLog) -> None:
-    """What the connector has against one record, or a fault of its own with it, stops only that one."""
+def _blamed(opened: Opened, failure: Exception, item: Item) -> Item:
+    """What the connector has against one record, or a fault of its own with it, said of only that one."""
     if isinstance(failure, PermanentFailure):
-        park(hub, link, str(failure), failure.field or "", item, run)
-        return
+        return replace(item, reason=str(failure), field=failure.field or "")
     log.error("connector failed", connection=opened.name, record=item.label, error=repr(failure), exc_info=failure)
     reason = f"The connector failed with {type(failure).__name__}; the details are in the log."
-    park(hub, link, reason, "", item, run, remedy="Update or mend the plugin, then retry.")
+    return replace(item, reason=reason, remedy="Update or mend the plugin, then retry.")
 
 
 def remote_ids_of(session: Session, connection_id: UUID, refs: Sequence[Ref]) -> dict[Ref, str]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from hub.core import audit
+from hub.core.database import MAX_ROWS_PER_TRANSACTION
 from hub.core.errors import NotFound, RuleBroken
 from hub.core.outbox import Link, Subscription
 from hub.sync.arrivals import take_in
 from hub.sync.connector import Authority
 from hub.sync.settle import ignore, wake_children
+
+Block = tuple[Sequence[UUID], int]
+"""The links of one transaction, and how many of them are owed again."""
 
 
 def parked_links(
@@ -40,12 +45,26 @@ def retry_links(session: Session, ids: Sequence[UUID]) -> int:
     return len(links)
 
 
-def retry_all(session: Session, connection_id: UUID | None = None) -> int:
-    """Owe again everything that is parked."""
-    query = select(Link.id).where(Link.parked.is_not(None), Link.ignored.is_(None))
-    if connection_id is not None:
-        query = query.where(Link.connection_id == connection_id)
-    return retry_links(session, session.scalars(query).all())
+def retry_all(transact: Callable[[Callable[[Session], Block]], Block], *which: ColumnElement[bool]) -> int:
+    """Owe again all that is parked, or what of it these clauses choose. Returns how many.
+
+    transact: runs work in a transaction of its own. In blocks that hold the database for a moment only, each once: what
+    is parked anew meanwhile stays so. Broken off, what was reached goes and the rest is parked still.
+    """
+    total, last = 0, None
+    while True:
+        ids, number = transact(partial(_retry_block, which=which, after=last))
+        if not ids:
+            return total
+        total, last = total + number, ids[-1]
+
+
+def _retry_block(session: Session, which: Sequence[ColumnElement[bool]], after: UUID | None) -> Block:
+    query = select(Link.id).where(Link.parked.is_not(None), Link.ignored.is_(None), *which)
+    if after is not None:
+        query = query.where(Link.id > after)
+    ids = session.scalars(query.order_by(Link.id).limit(MAX_ROWS_PER_TRANSACTION)).all()
+    return ids, retry_links(session, ids) if ids else 0
 
 
 def ignore_link(session: Session, link_id: UUID, reason: str) -> Link:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -14,17 +14,15 @@ from sqlalchemy.orm import Session
 
 from hub.core import clock
 from hub.core.clock import database_now
-from hub.core.database import uuid7
-from hub.core.outbox import Link, Subscription, owe, upsert
-from hub.sync.claim import still_ours, write, write_all
-from hub.sync.connector import Outcome, Ref, Status
+from hub.core.outbox import Link
+from hub.sync.claim import still_ours, write_all
+from hub.sync.connector import Outcome, Status
 from hub.sync.hints import leave_hint
 from hub.sync.models import Attempt
 from hub.sync.runs import Item, RunLog
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
-    from hub.sync.connections import Opened
 
 DELIVERED = (Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.DELETED)
 _REFUSED = (Status.REJECTED, Status.CONFLICT)
@@ -128,48 +126,26 @@ def _revision_now(link: Link, revisions: Mapping[UUID, int]) -> int | None:
     return revisions.get(link.record_id, link.revision) if link.record_id else link.revision
 
 
-def park(hub: Hub, link: Link, reason: str, field: str, item: Item, run: RunLog, remedy: str = "") -> None:
-    """Set a link aside for a person, with the reason and the field that is wrong."""
+def park(hub: Hub, refused: Sequence[tuple[Link, Item]], run: RunLog) -> None:
+    """Set links aside for a person, each with the reason and the field that its item names."""
+    if not refused:
+        return
 
     def work(session: Session) -> None:
-        if write(session, link, Link.wanted == link.wanted, **_parking(reason, field, remedy), label=item.label):
-            park_children(session, link.id, item.label, reason)
-            run.count(session, [replace(item, reason=reason, field=field, remedy=remedy)])
-        else:  # it changed meanwhile: it is looked at again as it is now
-            write(session, link, lease_until=None)
+        ours = still_ours(session, [link for link, _ in refused])
+        parked = [(link, item) for link, item in refused if link.id in ours and ours[link.id].wanted == link.wanted]
+        changes = {link_id: {"lease_until": None} for link_id in ours}  # what changed meanwhile is looked at again
+        changes |= {link.id: _set_aside(item) for link, item in parked}
+        write_all(session, changes.items())
+        for link, item in parked:
+            park_children(session, link.id, item.label, item.reason)
+        run.count(session, [item for _, item in parked])
 
     hub.transact(work)
 
 
-def wait_for_parents(hub: Hub, opened: Opened, link: Link, parent: Ref, label: str, run: RunLog) -> None:
-    """Let a link sleep until its parent is there; a parent that has no link yet is owed now, because of this child.
-
-    The parent is looked at once more, locked, before going to sleep: it may have been settled meanwhile.
-    """
-
-    def work(session: Session) -> bool:
-        item = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id)
-        subscription = opened.subscriptions.get(parent.kind)
-        if subscription is None or not subscription.pushes:
-            reason = f"It needs {parent.kind} over there, which this connection does not send."
-            write(session, link, **_parking(reason, "", "Switch that stream on."), label=label)
-            run.count(session, [replace(item, status=Status.REJECTED, reason=reason)])
-            return False
-        row = _parent_link(session, subscription, parent)
-        if row.remote_id is not None:
-            write(session, link, lease_until=None, label=label)
-            return False
-        if row.parked or row.ignored:
-            reason = f"{row.label or parent.kind} has to be mended first: {row.parked or row.ignored}"
-            write(session, link, **_parking(reason, "", ""), waiting_for=row.id, label=label)
-            run.count(session, [replace(item, status=Status.REJECTED, reason=reason)])
-            return False
-        write(session, link, waiting_for=row.id, lease_until=None, label=label)
-        return True
-
-    if hub.transact(work):
-        reason = "It waits for a record it refers to."
-        run.waiting[link.id] = Item(link.kind, "push", Status.DEFERRED, label, link.record_id, link.remote_id, reason)
+def _set_aside(item: Item) -> dict[str, Any]:
+    return {**parking(item.reason, item.field, item.remedy), "label": item.label}
 
 
 def wake_children(session: Session, parent_ids: Sequence[UUID]) -> None:
@@ -200,40 +176,8 @@ def park_children(session: Session, parent_id: UUID, label: str, reason: str) ->
     )
 
 
-def _parent_link(session: Session, subscription: Subscription, parent: Ref) -> Link:
-    wanted = select(Link).where(
-        Link.connection_id == subscription.connection_id,
-        Link.kind == parent.kind,
-        Link.record_id == parent.id,
-        Link.part == parent.part,
-    )
-    row = session.scalar(wanted.with_for_update().execution_options(populate_existing=True))
-    if row is None:
-        if parent.part:
-            _insert_part(session, subscription, parent)
-        else:
-            owe(session, subscription, [parent.id], needed=True)
-        row = session.scalar(wanted.execution_options(populate_existing=True))
-    if row is None:
-        raise LookupError(f"the {parent.kind} record {parent.id} is gone")
-    return row
-
-
-def _insert_part(session: Session, subscription: Subscription, parent: Ref) -> None:
-    statement = upsert(session, Link).values(
-        id=uuid7(),
-        connection_id=subscription.connection_id,
-        kind=parent.kind,
-        record_id=parent.id,
-        part=parent.part,
-        wanted=1,
-        done=0,
-        changed_at=clock.now(),
-    )
-    session.execute(statement.on_conflict_do_nothing(index_elements=["connection_id", "kind", "record_id", "part"]))
-
-
-def _parking(reason: str, field: str, remedy: str) -> dict[str, Any]:
+def parking(reason: str, field: str = "", remedy: str = "") -> dict[str, Any]:
+    """The values of a link that is set aside for a person."""
     return {
         "parked": reason,
         "parked_field": field or None,
@@ -268,7 +212,7 @@ def _consequences(link: Link, attempt: Attempt, outcome: Outcome) -> dict[str, A
             "findings": [asdict(finding) for finding in outcome.findings] or None,
         }
     if outcome.status in _REFUSED:
-        return answered | _parking(outcome.reason, outcome.field, outcome.remedy) | {"due_at": None}
+        return answered | parking(outcome.reason, outcome.field, outcome.remedy) | {"due_at": None}
     due = {"due_at": outcome.until or pause(link.failures), "failures": link.failures + 1, "lease_until": None}
     if outcome.status == Status.UNCERTAIN:
         return due  # the attempt stays open: it is resolved before anything newer leaves

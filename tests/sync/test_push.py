@@ -170,7 +170,7 @@ def test_what_was_parked_with_its_parent_comes_back_with_it(hub, invoice_for, bo
     invoice_for("Bad: Name")
     run_connection(hub, books)
     remote.bad_names = set()
-    hub.transact(retry_all)
+    retry_all(hub.transact)
 
     run = run_connection(hub, books)
 

@@ -210,7 +210,7 @@ def test_a_field_a_person_decides_on_is_written_nowhere_until_then(hub, crm, cli
     with hub.read() as session:
         [link] = parked_links(session)
     assert "Both sides changed email" in link.parked
-    hub.transact(lambda session: retry_all(session))  # which decides nothing
+    retry_all(hub.transact)  # which decides nothing
 
     hub.transact(lambda session: settle_conflict(session, link.id, keep) and None)
     for _ in range(2):

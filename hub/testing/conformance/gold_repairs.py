@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.core.outbox import Link
 from hub.sync.repairs import retry_all
 from hub.testing.conformance.bench import A_WHILE_S, Bench, Lab
 from hub.testing.conformance.firm import a_name
@@ -37,6 +38,6 @@ def set_aside_and_sent_again(lab: Lab) -> None:
 
 
 def _retry(bench: Bench) -> None:
-    bench.hub.transact(lambda session: retry_all(session, bench.connection))
+    retry_all(bench.hub.transact, Link.connection_id == bench.connection)
     bench.push_until_done()
     bench.clock.advance(A_WHILE_S)

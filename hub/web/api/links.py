@@ -13,7 +13,8 @@ from hub.core.errors import RuleBroken
 from hub.core.outbox import Link
 from hub.sync.repairs import ignore_link, retry_all, retry_links
 from hub.web.api.fields import text
-from hub.web.api.rest import ApiBlueprint, Values, answer, answer_page, filtered, row
+from hub.web.api.rest import ApiBlueprint, Values, answer, answer_after, answer_page, filtered, row
+from hub.web.current import transact
 
 blueprint = ApiBlueprint("links", "Records and what they are called in connected systems.", prefix="/links")
 
@@ -111,14 +112,12 @@ def retry_link(link_id: UUID) -> Response:
 def retry_many_links(body: Values) -> Response:
     """Owe many again: these, or all that are parked."""
 
-    def work(session: Session) -> Values:
-        if body.get("all"):
-            return {"retried": retry_all(session, body.get("connection_id"))}
-        if "ids" not in body:
-            raise RuleBroken("Say which links, or all.", fields={"ids": "name them, or send all: true"})
-        return {"retried": retry_links(session, body["ids"])}
-
-    return answer(work)
+    if body.get("all"):
+        which = [Link.connection_id == body["connection_id"]] if "connection_id" in body else []
+        return answer_after(lambda: {"retried": retry_all(transact, *which)})
+    if "ids" not in body:
+        raise RuleBroken("Say which links, or all.", fields={"ids": "name them, or send all: true"})
+    return answer(lambda session: {"retried": retry_links(session, body["ids"])})
 
 
 @blueprint.post("/<uuid:link_id>/ignore", permission="connections.sync", body=IgnoreInput, output=LinkOutput)

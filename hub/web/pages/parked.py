@@ -14,11 +14,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from hub.core.database import MAX_ROWS_PER_TRANSACTION
 from hub.core.errors import RuleBroken
 from hub.core.outbox import Link
 from hub.sync.models import Attempt, Connection
-from hub.sync.repairs import get_link, ignore_link, retry_links
+from hub.sync.repairs import get_link, ignore_link, retry_all, retry_links
 from hub.web.connection_repairs import connection_repairs
 from hub.web.connection_states import kind_title
 from hub.web.current import current_user, reading, transact
@@ -74,10 +73,12 @@ def parked() -> ResponseReturnValue:
 
 @pages.post("/parked/retry", permission="connections.sync")
 def retry_parked() -> ResponseReturnValue:
-    """Owe again what the same filters show, in pieces that hold the database for a moment only."""
-    ids, count = _chosen_ids(), 0
-    for start in range(0, len(ids), MAX_ROWS_PER_TRANSACTION):
-        count += _retried(ids[start : start + MAX_ROWS_PER_TRANSACTION])
+    """Owe again what the same filters show."""
+    with reading() as session:
+        names = _connection_names(session)
+        causes = _causes(session, names)
+    is_gone = query_text("cause") and query_text("cause") not in {cause.key for cause in causes}
+    count = 0 if is_gone else retry_all(transact, *_chosen(causes, names))
     flash("good" if count else "info", f"{count:,} will be sent again." if count else "Nothing was parked any more.")
     return redirect_to("pages.parked", **_kept())
 
@@ -168,19 +169,6 @@ def _chosen(causes: Sequence[Cause], names: dict[UUID, str]) -> list[ColumnEleme
         if cause.key == wanted:
             return [*_waiting(names), *cause.clauses()]
     return _waiting(names)
-
-
-def _retried(ids: Sequence[UUID]) -> int:
-    return transact(lambda session: retry_links(session, ids))
-
-
-def _chosen_ids() -> Sequence[UUID]:
-    with reading() as session:
-        names = _connection_names(session)
-        causes = _causes(session, names)
-        if query_text("cause") and query_text("cause") not in {cause.key for cause in causes}:
-            return ()
-        return session.scalars(select(Link.id).where(*_chosen(causes, names))).all()
 
 
 def _times_sent(session: Session, links: Sequence[Link]) -> dict[UUID, int]:

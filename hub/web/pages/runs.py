@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from hub.core.errors import NotFound
 from hub.core.outbox import Link
 from hub.sync.models import Connection, MatchCase, Run, RunItem, RunStatus
-from hub.sync.repairs import retry_links
+from hub.sync.repairs import retry_all, retry_links
 from hub.web.connection_states import run_shown
 from hub.web.current import current_hub, current_user, reading, transact
 from hub.web.listing import listing, query_text
@@ -75,19 +75,10 @@ def run(run_id: UUID) -> ResponseReturnValue:
 def retry_run(run_id: UUID) -> ResponseReturnValue:
     """Owe again what this run could not send and what is still set aside."""
 
-    def work(session: Session) -> int:
+    with reading() as session:
         found = _run(session, run_id)
-        rejected = select(RunItem.record_id).where(RunItem.run_id == run_id, RunItem.outcome == "rejected")
-        links = select(Link.id).where(
-            Link.connection_id == found.connection_id,
-            Link.record_id.in_(rejected),
-            Link.parked.is_not(None),
-            Link.ignored.is_(None),
-        )
-        ids = session.scalars(links).all()
-        return retry_links(session, ids) if ids else 0
-
-    count = transact(work)
+    rejected = select(RunItem.record_id).where(RunItem.run_id == run_id, RunItem.outcome == "rejected")
+    count = retry_all(transact, Link.connection_id == found.connection_id, Link.record_id.in_(rejected))
     flash(*(("good", f"{_records(count)} will be sent again.") if count else ("info", "Nothing of it is set aside.")))
     return redirect_to("pages.run", run_id=run_id)
 

@@ -142,7 +142,7 @@ def test_an_invoice_in_a_closed_period_is_set_aside_and_goes_when_it_is_opened(h
 
     assert (run.status, run.counts["rejected"]) == ("partial", 1)
     books.sandbox.close_books(until="")
-    hub.transact(lambda session: retry_all(session))
+    retry_all(hub.transact)
     assert run_connection(hub, connection).counts["created"] == 1
 
 
