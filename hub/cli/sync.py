@@ -30,11 +30,19 @@ EXIT_CODES = {
 @click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
 @click.option("--direction", type=click.Choice(["push", "pull"]), help="Only this way.")
 @click.option("--full", is_flag=True, help="Read everything, not only what changed.")
+@click.option("--beyond-guards", is_flag=True, help="With --full: also if it finds more records deleted than usual.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as a plan that can be applied.")
 @json_option
 @pass_hub
 def sync(
-    hub: Hub, name: str, streams: tuple[str, ...], direction: str | None, full: bool, dry_run: bool, as_json: bool
+    hub: Hub,
+    name: str,
+    streams: tuple[str, ...],
+    direction: str | None,
+    full: bool,
+    beyond_guards: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Bring the connection NAME in step now, and say what was done. Exit code 3 if something is left over.
 
@@ -42,6 +50,8 @@ def sync(
     """
     if dry_run and full:
         raise click.UsageError("A plan starts where the last reading ended: use --dry-run without --full.")
+    if beyond_guards and not full:
+        raise click.UsageError("Only a full read is guarded: use --beyond-guards with --full.")
     with hub.read() as session:
         connection = connection_named(session, name)
     if dry_run:
@@ -49,7 +59,14 @@ def sync(
         show_plan(hub, plan_id, as_json=as_json)
         return
     summary = run_connection(
-        hub, connection.id, kinds=list(streams) or None, direction=direction, full=full, trigger="manual", actor=ACTOR
+        hub,
+        connection.id,
+        kinds=list(streams) or None,
+        direction=direction,
+        full=full,
+        beyond_guards=beyond_guards,
+        trigger="manual",
+        actor=ACTOR,
     )
     if as_json:
         print_json(run_values(summary))

@@ -43,6 +43,18 @@ class Authority(StrEnum):
     MANUAL = "manual"
 
 
+class DeleteSignal(StrEnum):
+    """How a stream lets it be known that a record was deleted over there.
+
+    told: what is pulled, or a message, says so. full_read: by nothing but its absence from a complete read from the
+    beginning, and from `fetch`. none: not at all.
+    """
+
+    TOLD = "told"
+    FULL_READ = "full_read"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """One kind of record, in one direction or both.
@@ -53,8 +65,8 @@ class Stream:
     on_demand: a record is created there only when another one needs it (a client with its first invoice), unless the
     connection's conditions say otherwise. find_first: ask `find` before a create, because names are taken there once
     (clients, services); a document with a number of ours is only looked for after a lost answer. lookback_s: how far
-    an incremental pull reads back before its cursor. authority: per field of the hub an Authority ("*" for all others;
-    default remote). Parents are declared before children.
+    an incremental pull reads back before its cursor. deletes: how a deletion over there becomes known. authority: per
+    field of the hub an Authority ("*" for all others; default remote). Parents are declared before children.
     """
 
     kind: str
@@ -68,6 +80,7 @@ class Stream:
     on_demand: bool = False
     find_first: bool = False
     lookback_s: int = 300
+    deletes: DeleteSignal = DeleteSignal.TOLD
     authority: Mapping[str, str] = field(default_factory=dict)
     conditions: type[Schema] | None = None
 

@@ -40,14 +40,15 @@ def run_connection(
     kinds: Sequence[str] | None = None,
     direction: str | None = None,
     full: bool = False,
+    beyond_guards: bool = False,
     trigger: str = "manual",
     actor: str = "system",
     seconds: float = FOREVER,
 ) -> RunSummary:
     """A run now, by the caller itself; returns when nothing more is due, with honest counts.
 
-    kinds: these streams only. direction: "push" or "pull" only. full: read from the beginning. Raises NotFound,
-    RuleBroken for a paused connection.
+    kinds: these streams only. direction: "push" or "pull" only. full: read from the beginning; beyond_guards: and any
+    number of records may be found deleted by it. Raises NotFound, RuleBroken for a paused connection.
     """
     opened = open_connection(hub, connection_id)
     if opened.state not in AWAKE:
@@ -65,7 +66,7 @@ def run_connection(
                 take_stock(hub, opened, run)
         if opened.may_write:
             scan_owed(hub, opened, pushes)
-        pull(hub, opened, run, kinds=pulls, full=full, until=until)
+        pull(hub, opened, run, kinds=pulls, full=full, until=until, beyond_guards=beyond_guards)
         if pulls:
             _note_reading(hub, opened.id, run)
         if opened.may_write and not run.failure:

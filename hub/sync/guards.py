@@ -1,7 +1,8 @@
 """Guards: a plan that would do far more than plans usually do is stopped before its first write.
 
 At most so many percent of the records that a stream has linked may be updated, or deleted, by one plan, unless whoever
-applies it says twice that it is right; a few may in any case. The shares are settings of the connection.
+applies it says twice that it is right; a few may in any case. So may a full read that some records are missing from.
+The shares are settings of the connection.
 """
 
 from __future__ import annotations
@@ -52,12 +53,21 @@ def excesses(session: Session, connection_id: UUID, *which: ColumnElement[bool])
         key = (_GUARDED[action], kind, _WHERE[direction])
         counted[key] = counted.get(key, 0) + number
     linked = _linked(session, connection_id)
-    found: list[Excess] = []
-    for (verb, kind, where), number in sorted(counted.items()):
-        most = max(ALWAYS_ALLOWED, linked.get(kind, 0) * shares[verb] // 100)
-        if number > most:
-            found.append(Excess(verb, kind, where, number, linked.get(kind, 0), most))
-    return found
+    found = [
+        _excess(verb, kind, where, number, linked.get(kind, 0), shares[verb])
+        for (verb, kind, where), number in sorted(counted.items())
+    ]
+    return [excess for excess in found if excess is not None]
+
+
+def too_many_deletes(session: Session, connection_id: UUID, kind: str, number: int, of: int) -> Excess | None:
+    """Whether deleting so many of a stream's linked records goes beyond the guard of the connection."""
+    return _excess("delete", kind, " here", number, of, get_connection(session, connection_id).guard_deletes)
+
+
+def _excess(verb: str, kind: str, where: str, number: int, linked: int, share: int) -> Excess | None:
+    most = max(ALWAYS_ALLOWED, linked * share // 100)
+    return Excess(verb, kind, where, number, linked, most) if number > most else None
 
 
 def set_guards(

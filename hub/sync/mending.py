@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,7 +15,7 @@ from hub.core import clock
 from hub.core.outbox import Subscription
 from hub.sync.breaker import rest_of
 from hub.sync.cycle import AWAKE
-from hub.sync.models import Connection, ConnectionState
+from hub.sync.models import Connection, ConnectionState, StreamCursor
 
 AWAY_FOR = timedelta(hours=1)
 """A system that is away for less comes back by itself; after this somebody should know."""
@@ -29,7 +30,8 @@ class Trouble(StrEnum):
 
     held: credentials or settings (or whose account it is). away: calls fail for over an hour. unsigned: messages come
     in that its signature does not fit. disabled: the connector's plugin. resting: a plugin that a stream's records
-    belong to. restored: a hub that was restored, and what only the other side has since.
+    belong to. restored: a hub that was restored, and what only the other side has since. vanished: a full read of a
+    stream misses more records than the guard allows.
     """
 
     HELD = "held"
@@ -38,31 +40,47 @@ class Trouble(StrEnum):
     DISABLED = "disabled"
     RESTING = "resting"
     RESTORED = "restored"
+    VANISHED = "vanished"
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One thing to mend. title and text are for people; since: None where that is not known."""
+    """One thing to mend. title and text are for people; since: None where that is not known. stream: if one alone."""
 
     connection: str
     trouble: Trouble
     title: str
     text: str
     since: datetime | None = None
+    stream: str = ""
 
 
 def repairs_of(session: Session, *, connectors: Collection[str], kinds: Collection[str]) -> list[Repair]:
     """Everything there is to mend, by connection. connectors, kinds: those of the enabled plugins."""
-    resting: dict[object, list[str]] = {}
+    resting: dict[UUID, list[str]] = {}
     rests = select(Subscription.connection_id, Subscription.kind).where(
         Subscription.kind.not_in(kinds), Subscription.pushes | Subscription.pulls
     )
     for connection_id, kind in session.execute(rests.order_by(Subscription.position)):
         resting.setdefault(connection_id, []).append(kind)
+    vanished: dict[UUID, list[StreamCursor]] = {}
+    missing = select(StreamCursor).where(StreamCursor.vanished > 0, StreamCursor.vanished_are_gone.is_(False))
+    for cursor in session.scalars(missing.order_by(StreamCursor.kind)):
+        vanished.setdefault(cursor.connection_id, []).append(cursor)
     found: list[Repair] = []
     for connection in session.scalars(select(Connection).order_by(Connection.name)):
         found += _of(connection, connection.connector in connectors, resting.get(connection.id, ()))
+        found += (_missing(connection.name, cursor) for cursor in vanished.get(connection.id, ()))
     return found
+
+
+def _missing(name: str, cursor: StreamCursor) -> Repair:
+    title = f"{cursor.vanished:,} {cursor.kind} are missing in {name}"
+    text = (
+        f"The last full read did not show {cursor.vanished:,} {cursor.kind} that were there before, more than the "
+        "guard allows: say whether they were deleted. Until then they count as there."
+    )
+    return Repair(name, Trouble.VANISHED, title, text, cursor.full_read_at, cursor.kind)
 
 
 def _of(connection: Connection, is_enabled: bool, resting: Sequence[str]) -> Iterator[Repair]:

@@ -275,6 +275,7 @@ def _gone(session: Session, opened: Opened, arrival: Arrival, stream: Stream, as
         withdraw = circumstances(session).kinds[change.kind].withdraw
         if withdraw is not None and link.record_id is not None:
             withdraw(session, link.record_id)
+            link.seen = link.agreed = None  # what it says when it is seen again is news, whatever it said before
         return _item(arrival, Status.DELETED, "It was deleted over there; the record here stays.")
     other = session.scalar(
         select(Link).where(Link.connection_id == opened.id, Link.kind == change.kind, Link.remote_id == survivor)

@@ -169,7 +169,12 @@ class WebhookMessage(Identified, Base):
 
 
 class StreamCursor(Identified, Base):
-    """Where the pull of a stream stands. Saved in the transaction that saves the page it is true for."""
+    """Where the pull of a stream stands. Saved in the transaction that saves the page it is true for.
+
+    full_read: the last complete read from the beginning, where absence from it means deleted; it is named by the fence
+    that it had. vanished: how many records it did not show, where that is more than the guard allows, until a person
+    has said what that means; vanished_are_gone: that they were deleted, which is noted by the next run.
+    """
 
     __tablename__ = "stream_cursor"
     __table_args__ = (UniqueConstraint("connection_id", "kind"),)
@@ -180,6 +185,10 @@ class StreamCursor(Identified, Base):
     lease_until: Mapped[datetime | None]
     fence: Mapped[int] = mapped_column(default=0)
     pulled_at: Mapped[datetime | None]
+    full_read: Mapped[int] = mapped_column(default=0, server_default="0")
+    full_read_at: Mapped[datetime | None]
+    vanished: Mapped[int] = mapped_column(default=0, server_default="0")
+    vanished_are_gone: Mapped[bool] = mapped_column(default=False, server_default="0")
 
 
 class MatchCase(Identified, Base):

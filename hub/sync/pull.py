@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -27,12 +27,13 @@ from hub.core.errors import (
 from hub.core.outbox import upsert
 from hub.sync.claim import LEASE_S, beating
 from hub.sync.connections import Opened, hold
-from hub.sync.connector import Change, Cursor, Page, Status, Stream
+from hub.sync.connector import Change, Cursor, DeleteSignal, Page, Status, Stream
 from hub.sync.hints import leave_hint
 from hub.sync.merge import merge
 from hub.sync.models import Hint, StreamCursor
 from hub.sync.runs import Item, RunLog
 from hub.sync.settle import pause
+from hub.sync.vanished import FullRead, bury_what_is_gone, note_shown, note_vanished
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
@@ -46,7 +47,16 @@ class LeaseLost(HubError):
     """Another worker has taken this stream over."""
 
 
-def pull(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], full: bool, until: float) -> None:
+def pull(
+    hub: Hub,
+    opened: Opened,
+    run: RunLog,
+    *,
+    kinds: Sequence[str],
+    full: bool,
+    until: float,
+    beyond_guards: bool = False,
+) -> None:
     """Read what changed over there, parents first. What goes wrong in one stream stops the others only if it must.
 
     The time (monotonic) that is up ends it after a page whose cursor is saved: the next slice goes on from there.
@@ -54,7 +64,8 @@ def pull(hub: Hub, opened: Opened, run: RunLog, *, kinds: Sequence[str], full: b
     if run.trigger == "manual":
         # A person who asks for a run asks for now: what was put off before is looked at whatever its pause.
         _each(hub, opened, run, kinds, until, partial(work_hints, every=True))
-    _each(hub, opened, run, kinds, until, partial(pull_stream, full=full, until=until))
+    read = partial(pull_stream, full=full, until=until, beyond_guards=beyond_guards)
+    _each(hub, opened, run, kinds, until, read)
     pull_hints(hub, opened, run, kinds=kinds, until=until)
 
 
@@ -77,32 +88,54 @@ def _each(hub: Hub, opened: Opened, run: RunLog, kinds: Sequence[str], until: fl
 
 
 def pull_stream(
-    hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, full: bool = False, until: float = inf
+    hub: Hub,
+    opened: Opened,
+    stream: Stream,
+    run: RunLog,
+    *,
+    full: bool = False,
+    until: float = inf,
+    beyond_guards: bool = False,
 ) -> None:
-    """All pages of one stream since its cursor (from the beginning if full), or those there is time for."""
+    """All pages of one stream since its cursor (from the beginning if full), or those there is time for.
+
+    beyond_guards: a full read may find any number of records deleted.
+    """
     taken = _take_in_turn(hub, opened, stream, run)
     if taken is None:
         return
-    position, fence = taken
+    fence, full_read = taken.fence, None
     try:
         with beating(hub, partial(_stay, connection_id=opened.id, kind=stream.kind, fence=fence), LEASE_S):
-            pages = opened.breaker.pages(opened.connector.pull(stream.kind, None if full else position))
+            if taken.vanished_are_gone:
+                bury_what_is_gone(hub, opened, stream, run)
+            pages = opened.breaker.pages(opened.connector.pull(stream.kind, None if full else taken.cursor))
+            if full and stream.deletes == DeleteSignal.FULL_READ:
+                full_read = FullRead(fence, _database_time(hub))
+            is_complete = True
             while (asked := _asked(hub, lambda: next(pages, None))) is not None:
                 page, asked_at = asked
-                _save_page(hub, opened, stream, page, asked_at, fence, run)
+                _save_page(hub, opened, stream, page, asked_at, fence, run, full_read=full_read)
+                is_complete = is_complete and not page.refused
                 if page.cursor is not None and time.monotonic() > until:
-                    run.cut_short = True
+                    run.cut_short, is_complete = True, False
                     break
+            if full_read is not None and is_complete:
+                note_vanished(hub, opened, stream, run, full_read, beyond_guard=beyond_guards)
     finally:
         _leave(hub, opened.id, stream.kind, fence)
 
 
 def _asked(hub: Hub, ask: Callable[[], Page | None]) -> tuple[Page, datetime] | None:
     """An answer with the instant it was asked for; None for none. What we write in between may not be in it."""
-    with hub.read() as session:
-        asked_at = session.execute(select(database_now())).scalar_one()
+    asked_at = _database_time(hub)
     page = ask()
     return None if page is None else (page, asked_at)
+
+
+def _database_time(hub: Hub) -> datetime:
+    with hub.read() as session:
+        return session.execute(select(database_now())).scalar_one()
 
 
 def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: bool = False) -> None:
@@ -153,7 +186,15 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: 
 
 
 def _save_page(
-    hub: Hub, opened: Opened, stream: Stream, page: Page, asked_at: datetime, fence: int, run: RunLog
+    hub: Hub,
+    opened: Opened,
+    stream: Stream,
+    page: Page,
+    asked_at: datetime,
+    fence: int,
+    run: RunLog,
+    *,
+    full_read: FullRead | None = None,
 ) -> None:
     """A page in slices; the cursor moves with the last one, when all of it is saved."""
     slices = list(_slices(page.changes))
@@ -163,6 +204,9 @@ def _save_page(
         def work(session: Session, changes: Sequence[Change] = changes, is_last: bool = is_last) -> list[Item]:
             cursor = _mine(session, opened.id, stream.kind, fence)
             items = merge(session, opened, stream, changes, asked_at=asked_at)
+            if full_read is not None:
+                there = [change.remote_id for change in changes if not change.deleted]
+                note_shown(session, opened.id, stream.kind, there, full_read)
             if is_last:
                 items += _refusals(stream, page)
                 _keep_refused(session, opened, stream, page)
@@ -229,7 +273,16 @@ def said(hub: Hub, opened: Opened, run: RunLog) -> Iterator[None]:
         run.failure = f"The connector failed with {type(failure).__name__}; the details are in the log."
 
 
-def _take_in_turn(hub: Hub, opened: Opened, stream: Stream, run: RunLog) -> tuple[Cursor | None, int] | None:
+class _Turn(NamedTuple):
+    """A stream's one pull, taken: where it stands, under which fence, and whether a person has decided meanwhile that
+    what the last full read did not show is gone."""
+
+    cursor: Cursor | None
+    fence: int
+    vanished_are_gone: bool
+
+
+def _take_in_turn(hub: Hub, opened: Opened, stream: Stream, run: RunLog) -> _Turn | None:
     """Take the stream's one pull; None while another worker has it.
 
     A person who asked for this run waits for a moment, until a dead worker's lease is over, and is told if somebody
@@ -243,10 +296,10 @@ def _take_in_turn(hub: Hub, opened: Opened, stream: Stream, run: RunLog) -> tupl
     return taken
 
 
-def _take(hub: Hub, connection_id: UUID, kind: str) -> tuple[Cursor | None, int] | None:
+def _take(hub: Hub, connection_id: UUID, kind: str) -> _Turn | None:
     """Take the stream's one pull; None while another worker has it."""
 
-    def work(session: Session) -> tuple[Cursor | None, int] | None:
+    def work(session: Session) -> _Turn | None:
         insert = upsert(session, StreamCursor).values(id=uuid7(), connection_id=connection_id, kind=kind, fence=0)
         session.execute(insert.on_conflict_do_nothing(index_elements=["connection_id", "kind"]))
         taken = session.execute(
@@ -254,10 +307,10 @@ def _take(hub: Hub, connection_id: UUID, kind: str) -> tuple[Cursor | None, int]
             .where(StreamCursor.connection_id == connection_id, StreamCursor.kind == kind)
             .where(or_(StreamCursor.lease_until.is_(None), StreamCursor.lease_until <= database_now()))
             .values(fence=StreamCursor.fence + 1, lease_until=database_now(plus_s=LEASE_S))
-            .returning(StreamCursor.cursor, StreamCursor.fence)
+            .returning(StreamCursor.cursor, StreamCursor.fence, StreamCursor.vanished_are_gone)
             .execution_options(synchronize_session=False)
         ).one_or_none()
-        return None if taken is None else (taken.cursor, taken.fence)
+        return None if taken is None else _Turn(*taken)
 
     return hub.transact(work)
 

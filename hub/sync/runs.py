@@ -100,6 +100,8 @@ class RunLog:
     notice: str = ""
     rest: str = ""
     """What is left to do though this run met no trouble: other workers have it, or it is due later."""
+    held_back: str = ""
+    """What was not done because it is more than a guard allows."""
     interrupted: bool = False
     cut_short: bool = False
     """Whether the time was up before everything was read."""
@@ -202,14 +204,14 @@ class RunLog:
             lasting = self._lasting(session)
             if lasting is not None and (run is not None or lasting.headline != told):
                 lasting.lasts, lasting = False, None
-            if run is None and (told or self.interrupted):
+            if run is None and (told or self.held_back or self.interrupted):
                 run = lasting or self._written(session)
                 run.lasts = bool(told)
             if run is None:
                 return RunSummary(None, self.opened.name, "success", "", _no_counts(), 0, self.started_at, clock.now())
             run.ended_at, run.lease_until, run.resumes_at = clock.now(), None, self.resumes_at
             run.api_calls = getattr(self.opened.connector.context.http, "calls", 0)
-            run.status, run.headline = _verdict(session, run, self.failure, self.notice, self.rest)
+            run.status, run.headline = self._verdict(session, run)
             if self.interrupted:
                 run.status = RunStatus.CANCELLED
             return summary(run)
@@ -219,6 +221,29 @@ class RunLog:
     def _written(self, session: Session) -> Run:
         self._write(session)
         return session.get_one(Run, self.id)
+
+    def _verdict(self, session: Session, run: Run) -> tuple[RunStatus, str]:
+        """Success only if nothing is missing; the headline is the first thing that went wrong."""
+        for text, status in (
+            (self.failure, RunStatus.FAILED),
+            (self.held_back, RunStatus.PARTIAL),
+            (self.notice, RunStatus.DEFERRED),
+        ):
+            if text:
+                return status, text
+        for names, status in (
+            (("rejected", "conflict"), RunStatus.PARTIAL),
+            (("uncertain", "deferred"), RunStatus.DEFERRED),
+        ):
+            first = session.execute(
+                select(RunItem.label, RunItem.reason)
+                .where(RunItem.run_id == run.id, RunItem.outcome.in_(names))
+                .order_by(RunItem.id)
+                .limit(1)
+            ).one_or_none()
+            if first is not None:
+                return status, f"{first.label}: {first.reason}" if first.label else first.reason
+        return (RunStatus.DEFERRED, self.rest) if self.rest else (RunStatus.SUCCESS, "")
 
     def _lasting(self, session: Session) -> Run | None:
         """The run of this kind that failed with nothing read, if no look has gone well since.
@@ -303,24 +328,3 @@ def summary(run: Run) -> RunSummary:
 
 def _no_counts() -> dict[str, int]:
     return dict.fromkeys(("read", "created", "updated", "unchanged", "deleted", "rejected", "deferred", "conflicts"), 0)
-
-
-def _verdict(session: Session, run: Run, failure: str, notice: str, rest: str) -> tuple[RunStatus, str]:
-    """Success only if nothing is missing; the headline is the first thing that went wrong."""
-    if failure:
-        return RunStatus.FAILED, failure
-    if notice:
-        return RunStatus.DEFERRED, notice
-    for names, status in (
-        (("rejected", "conflict"), RunStatus.PARTIAL),
-        (("uncertain", "deferred"), RunStatus.DEFERRED),
-    ):
-        first = session.execute(
-            select(RunItem.label, RunItem.reason)
-            .where(RunItem.run_id == run.id, RunItem.outcome.in_(names))
-            .order_by(RunItem.id)
-            .limit(1)
-        ).one_or_none()
-        if first is not None:
-            return status, f"{first.label}: {first.reason}" if first.label else first.reason
-    return (RunStatus.DEFERRED, rest) if rest else (RunStatus.SUCCESS, "")

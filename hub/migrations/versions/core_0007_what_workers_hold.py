@@ -19,9 +19,19 @@ def upgrade() -> None:
     op.execute("UPDATE run SET lease_until = started_at WHERE status = 'running'")
     op.create_index("ix_run_lease_until", "run", ["lease_until"], unique=False)
     op.create_index("ix_run_connection_id_lasts", "run", ["connection_id", "lasts"], unique=False)
+    op.add_column("link", sa.Column("full_read", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("stream_cursor", sa.Column("full_read", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("stream_cursor", sa.Column("full_read_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("stream_cursor", sa.Column("vanished", sa.Integer(), server_default="0", nullable=False))
+    op.add_column(
+        "stream_cursor", sa.Column("vanished_are_gone", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
 
 
 def downgrade() -> None:
+    for name in ("vanished_are_gone", "vanished", "full_read_at", "full_read"):
+        op.drop_column("stream_cursor", name)
+    op.drop_column("link", "full_read")
     op.drop_index("ix_run_connection_id_lasts", table_name="run")
     op.drop_index("ix_run_lease_until", table_name="run")
     op.drop_column("run", "lasts")
