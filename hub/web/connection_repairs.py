@@ -15,6 +15,7 @@ _WAYS = {
     Trouble.UNSIGNED: ("Mend the settings", "pages.edit_connection", "connections.write"),
     Trouble.DISABLED: ("Enable the plugin", "pages.plugins", "plugins.read"),
     Trouble.RESTING: ("Enable the plugin", "pages.plugins", "plugins.read"),
+    Trouble.VANISHED: ("Look and decide", "pages.vanished", "connections.sync"),
 }
 
 
@@ -33,7 +34,14 @@ def _shown(repair: Repair) -> dict[str, Any]:
         "title": repair.title,
         "text": repair.text,
         "since": repair.since,
-        "tone": "warn" if repair.trouble in (Trouble.UNSIGNED, Trouble.RESTING) else "bad",
-        "href": url_for(endpoint) if endpoint == "pages.plugins" else url_for(endpoint, name=repair.connection),
+        "tone": "warn" if repair.trouble in (Trouble.UNSIGNED, Trouble.RESTING, Trouble.VANISHED) else "bad",
+        "href": _address(endpoint, repair),
         "action": action,
     }
+
+
+def _address(endpoint: str, repair: Repair) -> str:
+    if endpoint == "pages.plugins":
+        return url_for(endpoint)
+    stream: dict[str, Any] = {"kind": repair.stream} if endpoint == "pages.vanished" else {}
+    return url_for(endpoint, name=repair.connection, **stream)
