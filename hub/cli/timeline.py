@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import click
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
 
 from hub.bootstrap import Hub
-from hub.cli.lookup import one_of
 from hub.cli.output import json_option, print_rows
 from hub.cli.session import pass_hub
-from hub.core.audit import AuditEntry
 from hub.core.errors import NotFound
-from hub.core.kinds import RecordKind
-from hub.core.outbox import Event, Lineage
-from hub.sync.models import Run, RunItem
+from hub.sync.timeline import Entry, find_record, now_of, timeline_of
 
 
 @click.command()
@@ -26,61 +19,42 @@ from hub.sync.models import Run, RunItem
 @json_option
 @pass_hub
 def timeline(hub: Hub, kind: str, text: str, as_json: bool) -> None:
-    """All that happened to one record of a KIND, oldest first: changes, events, deliveries, where it came from."""
+    """All that happened to one record of a KIND, oldest first, and how it stands now in each connected system.
+
+    Changes, events, what was sent and answered, what came in, decisions, where it came from. The record is named by its
+    id, its number or name, or by its id over there.
+    """
     with hub.read() as session:
         if kind not in hub.kinds:
             raise NotFound(f"There is no kind of record called “{kind}”. There is: {', '.join(sorted(hub.kinds))}.")
-        record_id = _record_id(session, hub.kinds[kind], text)
-        rows = [*_changes(session, record_id), *_events(session, record_id), *_deliveries(session, record_id)]
-        rows += _lineage(session, record_id)
-    rows.sort(key=lambda row: row["at"])
+        record_id = find_record(session, hub.kinds[kind], text)
+        entries = timeline_of(hub, session, hub.kinds[kind], record_id) + now_of(session, hub.kinds[kind], record_id)
+    rows = [_row(entry) for entry in entries]
     print_rows(rows, ("at", "what", "who", "text"), as_json=as_json, empty="Nothing is known of it.")
 
 
-def _record_id(session: Session, kind: RecordKind, text: str) -> UUID:
-    names = ("number", "code", "name", "reference")
-    columns = [getattr(kind.model, name) for name in names if hasattr(kind.model, name)]
-    found: UUID = one_of(session, kind.model, text, by=columns, what=kind.title.lower()).id
-    return found
+def _row(entry: Entry) -> dict[str, Any]:
+    text = entry.text if entry.sort == "change" else " ".join(filter(None, (entry.text, _told(entry))))
+    return {
+        "at": entry.at,
+        "what": entry.what,
+        "who": entry.who,
+        "text": text,
+        "sort": entry.sort,
+        "fields": dict(entry.fields),
+        "run": entry.run_id,
+    }
 
 
-def _changes(session: Session, record_id: UUID) -> list[dict[str, Any]]:
-    rows = session.scalars(select(AuditEntry).where(AuditEntry.record_id == record_id))
-    return [
-        {"at": row.happened_at, "what": row.action, "who": row.actor, "text": ", ".join(row.changes)} for row in rows
-    ]
+def _told(entry: Entry) -> str:
+    """The fields in one line: of a conflict all that is known of it."""
+    return "; ".join(f"{name}: {_values(both)}" for name, both in entry.fields.items() if entry.sort != "answer")
 
 
-def _events(session: Session, record_id: UUID) -> list[dict[str, Any]]:
-    rows = session.scalars(select(Event).where(Event.record_id == record_id))
-    return [
-        {"at": row.happened_at, "what": row.name, "who": row.actor, "text": f"revision {row.revision}"} for row in rows
-    ]
-
-
-def _deliveries(session: Session, record_id: UUID) -> list[dict[str, Any]]:
-    query = select(RunItem, Run.connection_name).join(Run, Run.id == RunItem.run_id)
-    return [
-        {
-            "at": item.happened_at,
-            "what": f"{item.direction} {item.outcome}",
-            "who": connection,
-            "text": " ".join(filter(None, (item.remote_id, item.reason))),
-        }
-        for item, connection in session.execute(query.where(RunItem.record_id == record_id))
-    ]
-
-
-def _lineage(session: Session, record_id: UUID) -> list[dict[str, Any]]:
-    query = select(Lineage).where(or_(Lineage.origin_id == record_id, Lineage.record_id == record_id))
-    found = session.scalars(query).all()
-    came = [row for row in found if row.record_id == record_id]
-    became = [row for row in found if row.origin_id == record_id]
-    return [
-        *(_row(row, "came from", f"{row.origin_kind} {row.origin_id}") for row in came),
-        *(_row(row, "became", f"{row.kind} {row.record_id}") for row in became),
-    ]
-
-
-def _row(row: Lineage, what: str, text: str) -> dict[str, Any]:
-    return {"at": row.recorded_at, "what": what, "who": "", "text": text}
+def _values(both: Any) -> str:
+    if not isinstance(both, dict):
+        return str(both)
+    return ", ".join(
+        str(value) if side == "sent" else f"{side} {'nothing' if value is None else value}"
+        for side, value in both.items()
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,22 @@ def load_settings(connector: type[Connector], given: Mapping[str, Any]) -> dict[
 def secret_names(schema: type[Schema]) -> frozenset[str]:
     """The settings that are written but never shown."""
     return frozenset(name for name, field in schema().fields.items() if field.metadata.get("secret"))
+
+
+def known_secrets(hub: Hub, session: Session, connection_ids: Collection[UUID]) -> list[str]:
+    """Every secret value of these connections, to keep out of what is shown. One whose plugin is disabled has none that
+    could be told from its settings: then all of them count.
+    """
+    found: list[str] = []
+    rows = select(Connection.connector, Connection.settings, Connection.tokens)
+    for connector, settings, tokens in session.execute(rows.where(Connection.id.in_(connection_ids))):
+        known = hub.connector_classes().get(connector)
+        given = hub.cipher.decrypt(settings)
+        names = secret_names(known[1].settings) if known is not None else given
+        values = [given.get(name) for name in names]
+        values += hub.cipher.decrypt(tokens).values() if tokens else []
+        found += [value for value in values if isinstance(value, str)]
+    return found
 
 
 def add_connection(

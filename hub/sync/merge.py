@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -94,7 +95,7 @@ def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream, a
         leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, reason)
         return _item(arrival, Status.DEFERRED, f"{reason} It is read again afterwards.")
     arrival.shown = shown_by(session, arrival)
-    seen = _seen(link, arrival)
+    seen, was_gone = _seen(link, arrival), link.tombstone_at is not None
     _touch(link, arrival)
     arrival.verdict = verdict = judge(
         arrival.shown,
@@ -107,7 +108,8 @@ def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream, a
     if verdict.taken:
         take_in(session, stream.kind, link.record_id, {name: arrival.values[name] for name in verdict.taken})
     _heed(stream, link, verdict)
-    return _known_item(arrival, verdict)
+    item = _known_item(arrival, verdict)
+    return replace(item, reason=f"It is over there again. {item.reason}".strip()) if was_gone else item
 
 
 def _is_another(link: Link, change: Change) -> str:

@@ -113,7 +113,7 @@ class Attempt(Identified, Base):
 
     body: as it goes over the wire. mapped: all mapped fields, which become the link's `sent`. agreed: our record's
     fields as it was mapped, which become the link's, on streams that are read too. wanted: the link's
-    counter that this send settles. status: empty while there is no answer.
+    counter that this send settles. status: empty while there is no answer. answer: what else it said.
     """
 
     __tablename__ = "attempt"
@@ -137,6 +137,7 @@ class Attempt(Identified, Base):
     answered_at: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(default="")
     reason: Mapped[str] = mapped_column(Text, default="")
+    answer: Mapped[dict[str, Any] | None]
 
 
 class Hint(Identified, Base):

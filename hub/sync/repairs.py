@@ -41,7 +41,7 @@ def retry_links(session: Session, ids: Sequence[UUID]) -> int:
         link.parked = link.parked_field = link.parked_remedy = link.parked_at = None
         link.ignored, link.due_at, link.failures, link.waiting_for = None, None, 0, None
         owe_again(session, link)
-    audit.note(session, "retry", "link", None, links=[str(link.id) for link in links])
+        audit.note(session, "retry", "link", link.id)
     return len(links)
 
 

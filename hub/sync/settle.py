@@ -237,11 +237,19 @@ def _close(session: Session, settled: Sequence[tuple[Attempt, Outcome]]) -> None
             "status": "" if outcome.status == Status.UNCERTAIN else str(outcome.status),
             "reason": outcome.reason,
             "answered_at": None if outcome.status == Status.UNCERTAIN else now,
+            "answer": _answer(outcome),
         }
         for attempt, outcome in settled
     ]
     if rows:
         session.execute(update(Attempt), rows)
+
+
+def _answer(outcome: Outcome) -> dict[str, Any]:
+    """What the answer said besides its verdict and its reason."""
+    told = {name: getattr(outcome, name) for name in ("remote_id", "remote_version", "field", "remedy")}
+    told["findings"] = [finding.text for finding in outcome.findings]
+    return {name: value for name, value in told.items() if value}
 
 
 def _refused_by_fence(session: Session, link_ids: Sequence[UUID]) -> None:

@@ -20,7 +20,7 @@ from hub.core.services.models import Service
 from hub.sync.models import Connection
 from hub.web.current import current_hub, current_user
 from hub.web.invoice_states import invoice_state, today_of
-from hub.web.record_history import history_of
+from hub.web.record_history import history_of, timeline_address
 from hub.web.record_lineage import lineage_of
 from hub.web.record_standing import systems_of
 
@@ -39,7 +39,8 @@ def invoice_page(session: Session, invoice: Invoice) -> Context:
         "payments": [] if is_draft else _payments(session, invoice.id),
         "systems": systems_of(session, "invoices", invoice.id, unsent=unsent),
         "lineage": _lineage(session, invoice),
-        "history": history_of(session, Invoice.__tablename__, invoice.id),
+        "history": history_of(session, "invoices", invoice.id),
+        "timeline": timeline_address("invoices", invoice.id),
         "actions": _draft_actions(invoice.id, problems) if is_draft else _issued_actions(invoice),
     }
 

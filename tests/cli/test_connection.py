@@ -291,8 +291,19 @@ def test_the_timeline_of_an_invoice_tells_its_way(connected):
     told = [row["what"] for row in connected("timeline", "invoices", "INV-00001", "--json").json]
 
     assert told[0] == "create"
-    assert told[-1] == "push created"
+    assert told[-3:] == ["push create", "push created", "now in step"]
     assert "invoice_issued" in told
+
+
+def test_the_timeline_names_a_record_by_its_id_over_there_and_tells_the_money_that_was_sent(connected):
+    connected("sync", "books")
+    (link,) = connected("link", "show", "INV-00001", "--json").json
+
+    rows = connected("timeline", "invoices", link["remote_id"], "--json").json
+
+    assert rows == connected("timeline", "invoices", "INV-00001", "--json").json[:-1] + rows[-1:]
+    (sent,) = [row["fields"] for row in rows if row["what"] == "push create"]
+    assert sent["DocNumber"] == {"sent": "INV-00001"}
 
 
 def test_nothing_is_to_be_matched(connected):

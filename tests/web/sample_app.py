@@ -42,6 +42,7 @@ PAGES = {
     "edit_connection": "/connections/<name>/settings",
     "matching": "/connections/<name>/matching",
     "runs": "/runs",
+    "timeline": "/timeline",
     "run": "/runs/<run_id>",
     "plan": "/plans/<plan_id>",
     "plans": "/connections/<name>/plans",

@@ -26,9 +26,11 @@ def upgrade() -> None:
     op.add_column(
         "stream_cursor", sa.Column("vanished_are_gone", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
+    op.add_column("attempt", sa.Column("answer", sa.JSON(none_as_null=True), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("attempt", "answer")
     for name in ("vanished_are_gone", "vanished", "full_read_at", "full_read"):
         op.drop_column("stream_cursor", name)
     op.drop_column("link", "full_read")

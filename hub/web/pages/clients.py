@@ -23,7 +23,7 @@ from hub.web.form_values import form_errors, posted_text
 from hub.web.invoice_states import invoice_row, today_of
 from hub.web.listing import query_text
 from hub.web.pages.blueprint import pages
-from hub.web.record_history import history_of
+from hub.web.record_history import history_of, timeline_address
 from hub.web.record_standing import states_of, systems_of
 from hub.web.session import flash, redirect_to, render
 from hub.web.sorted_listing import how_many, sorted_listing
@@ -205,7 +205,8 @@ def _client_page(session: Session, found: Client) -> dict[str, Any]:
         "projects": _projects(session, found.id, with_money=sees_money),
         "invoices": _invoices(session, found.id) if sees_money else None,
         "systems": systems_of(session, "clients", found.id, unsent="It is sent with the next run."),
-        "history": history_of(session, Client.__tablename__, found.id),
+        "history": history_of(session, "clients", found.id),
+        "timeline": timeline_address("clients", found.id),
         "actions": _actions(found),
     }
 

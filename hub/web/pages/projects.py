@@ -24,7 +24,7 @@ from hub.web.current import current_user, reading
 from hub.web.invoice_states import invoice_row, today_of
 from hub.web.listing import query_text
 from hub.web.pages.blueprint import pages
-from hub.web.record_history import history_of
+from hub.web.record_history import history_of, timeline_address
 from hub.web.record_lineage import lineage_of
 from hub.web.record_standing import systems_of
 from hub.web.session import render
@@ -112,7 +112,8 @@ def _project_page(session: Session, found: Project) -> dict[str, Any]:
         "invoices": _invoices(session, found.id) if current_user().may("invoices.read") else None,
         "lineage": lineage_of(session, "projects", found.id, found.name),
         "systems": systems_of(session, "projects", found.id, unsent="It is sent with the next run."),
-        "history": history_of(session, Project.__tablename__, found.id),
+        "history": history_of(session, "projects", found.id),
+        "timeline": timeline_address("projects", found.id),
         "actions": [],
     }
 

@@ -28,6 +28,7 @@ OPEN_TO = {
     "/invoices/draft": "admin finance",
     "/reconciliation": "admin finance",
     "/import": "admin finance manager",
+    "/timeline": "admin finance",
 }
 POSTED = {
     "/clients/add": "admin finance manager",

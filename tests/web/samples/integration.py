@@ -594,6 +594,48 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             ],
         ),
     ),
+    "timeline": (
+        "pages/timeline.html",
+        frame(
+            active="",
+            kinds=[("invoices", "Invoices"), ("clients", "Clients")],
+            filters={"kind": "invoices", "q": "1042"},
+            error="",
+            note="",
+            label="INV-1042 Harbour Foods",
+            href="#",
+            now=[
+                {
+                    "connection": "books",
+                    "standing": "parked",
+                    "text": "118 The total there is 120.01.",
+                    "fields": [("total", [("hub", "120.00"), ("remote", "120.01")])],
+                },
+                {"connection": "crm", "standing": "in step", "text": "", "fields": []},
+            ],
+            entries=[
+                {
+                    **entry,
+                    "fields": [("TotalAmt", [("sent", "120.00")]), ("memo", [("before", ""), ("after", "Thanks")])],
+                }
+                for entry in history(("Sent to books: create", "", "send", "calm"), ("Issued", "Ann", "plus", "good"))
+            ],
+        ),
+    ),
+    "timeline_empty": (
+        "pages/timeline.html",
+        frame(
+            active="",
+            kinds=[("invoices", "Invoices")],
+            filters={"kind": "invoices", "q": ""},
+            error="",
+            note="",
+            label="",
+            href="",
+            now=[],
+            entries=[],
+        ),
+    ),
     "runs": (
         "pages/runs.html",
         frame(
