@@ -114,10 +114,10 @@ class Hub:
         except (redis.RedisError, SetupError) as failure:
             log.warning("the queue server cannot be reached; the sweep will find what is owed", error=str(failure))
 
-    def limiter(self, connection: Connection, kind: type[Connector]) -> Limiter:
-        """The call budget of a connection's remote account, shared by all workers."""
+    def limiter(self, connection: Connection, kind: type[Connector], *, share: int = 100) -> Limiter:
+        """The call budget of a connection's remote account, shared by all workers; share: so many percent of it."""
         # An account is connected once, so the connection stands for it, also before a check has named it.
-        return Limiter(self.redis, str(connection.id), kind.limits, workers=self.settings.workers)
+        return Limiter(self.redis, str(connection.id), kind.limits, workers=self.settings.workers, share=share)
 
     def close(self) -> None:
         """Give connections back."""

@@ -10,6 +10,7 @@
 | workers        | HUB_WORKERS        | 2                                                                 |
 | web_workers    | HUB_WEB_WORKERS    | 2                                                                 |
 | pull_every_s   | HUB_PULL_EVERY_S   | 60: seconds between two looks at what changed in another system   |
+| backfill_share | HUB_BACKFILL_SHARE | 50: percent of a connection's calls that reading the past may take |
 | mail_url       | HUB_MAIL_URL       | none: no mail. smtp://user:password@host:587 or smtps://host:465  |
 | mail_from      | HUB_MAIL_FROM      | psa-hub@ and the host of the public address                       |
 | strict_plugins | HUB_STRICT_PLUGINS | no: a plugin that cannot be loaded is set aside. yes: an error    |
@@ -49,6 +50,7 @@ NAMES = (
     "workers",
     "web_workers",
     "pull_every_s",
+    "backfill_share",
     "mail_url",
     "mail_from",
     "strict_plugins",
@@ -78,6 +80,7 @@ class Settings:
     workers: int = 2
     web_workers: int = 2
     pull_every_s: float = 60.0
+    backfill_share: int = 50
     mail_url: str = field(default="", repr=False)
     mail_from: str = ""
     strict_plugins: bool = False
@@ -384,6 +387,14 @@ def _read_seconds(given: _Given) -> float:
     return seconds
 
 
+def _read_percent(given: _Given) -> int:
+    text = str(given.value).strip()
+    percent = int(text) if text.isdecimal() else 0
+    if isinstance(given.value, bool) or not 1 <= percent <= 100:
+        raise ValueError(f"“{text}” is no share; write a whole number of percent from 1 to 100.")
+    return percent
+
+
 _READERS: Mapping[str, Callable[[_Given], Any]] = {
     "data_dir": _read_data_dir,
     "database_url": _read_database_url,
@@ -394,6 +405,7 @@ _READERS: Mapping[str, Callable[[_Given], Any]] = {
     "workers": _read_workers,
     "web_workers": _read_web_workers,
     "pull_every_s": _read_seconds,
+    "backfill_share": _read_percent,
     "mail_url": _read_mail_url,
     "mail_from": _read_mail_from,
     "strict_plugins": _read_yes_or_no,

@@ -151,7 +151,7 @@ def test_every_problem_is_said_at_once(tmp_path):
         "Several settings are wrong:",
         f"{file}: there is no setting called databse_url. Did you mean database_url?",
         f"{file}: there is no setting called colour. There is: data_dir, database_url, redis_url, secret_key, bind, "
-        "public_url, workers, web_workers, pull_every_s, mail_url, mail_from, strict_plugins.",
+        "public_url, workers, web_workers, pull_every_s, backfill_share, mail_url, mail_from, strict_plugins.",
         f"{file}, workers: “True” is not a number of workers; write a whole number from 2 to 64.",
         "HUB_REDIS_URL: this is not the address of a Redis or Valkey server; write redis://host:6379/0, "
         "rediss://host:6379/0 or unix:///path/to/socket, or leave it out for the embedded server.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 import click
 
@@ -11,6 +13,9 @@ from hub.cli.lazy import PARTLY_FAILED
 from hub.cli.output import json_option, print_json
 from hub.cli.plan import show_plan
 from hub.cli.session import ACTOR, pass_hub
+from hub.cli.types import DAY
+from hub.core.errors import RuleBroken
+from hub.sync.backfill import FOREVER, begin_backfill, cancel_backfill, work_backfill
 from hub.sync.connections import connection_named
 from hub.sync.cycle import run_connection
 from hub.sync.models import RunStatus
@@ -31,6 +36,7 @@ EXIT_CODES = {
 @click.option("--direction", type=click.Choice(["push", "pull"]), help="Only this way.")
 @click.option("--full", is_flag=True, help="Read everything, not only what changed.")
 @click.option("--beyond-guards", is_flag=True, help="With --full: also if it finds more records deleted than usual.")
+@click.option("--backfill-from", type=DAY, help="Read the past of one --stream from this day on.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as a plan that can be applied.")
 @json_option
 @pass_hub
@@ -41,19 +47,26 @@ def sync(
     direction: str | None,
     full: bool,
     beyond_guards: bool,
+    backfill_from: date | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Bring the connection NAME in step now, and say what was done. Exit code 3 if something is left over.
 
-    With --dry-run nothing changes on either side: a plan says what would (`hub plan`).
+    With --dry-run nothing changes on either side: a plan says what would (`hub plan`). With --backfill-from the past of
+    a stream is read, beside what is new and never over it. Ctrl-C cancels that; broken off otherwise, a worker goes on.
     """
     if dry_run and full:
         raise click.UsageError("A plan starts where the last reading ended: use --dry-run without --full.")
     if beyond_guards and not full:
         raise click.UsageError("Only a full read is guarded: use --beyond-guards with --full.")
+    if backfill_from and (len(streams) != 1 or full or dry_run or direction == "push"):
+        raise click.UsageError("The past is read of one stream: use --backfill-from with one --stream alone.")
     with hub.read() as session:
         connection = connection_named(session, name)
+    if backfill_from:
+        _end_with(_backfill(hub, connection.id, streams[0], backfill_from), as_json=as_json)
+        return
     if dry_run:
         plan_id = make_plan(hub, connection.id, kinds=list(streams) or None, direction=direction, actor=ACTOR)
         show_plan(hub, plan_id, as_json=as_json)
@@ -68,6 +81,23 @@ def sync(
         trigger="manual",
         actor=ACTOR,
     )
+    _end_with(summary, as_json=as_json)
+
+
+def _backfill(hub: Hub, connection_id: UUID, kind: str, from_on: date) -> RunSummary:
+    """Read the past to its end, however many slices it takes."""
+    hub.transact(lambda session: begin_backfill(session, connection_id, kind, from_on, actor=ACTOR), actor=ACTOR)
+    try:
+        summary = work_backfill(hub, connection_id, kind, seconds=FOREVER, waits=True)
+    except KeyboardInterrupt:
+        hub.transact(lambda session: cancel_backfill(session, connection_id, kind), actor=ACTOR)
+        raise
+    if summary is None:
+        raise RuleBroken("A worker is reading it at this moment, and goes on by itself.", code="backfill-at-work")
+    return summary
+
+
+def _end_with(summary: RunSummary, *, as_json: bool) -> None:
     if as_json:
         print_json(run_values(summary))
     else:

@@ -63,8 +63,8 @@ class Link(Identified, Base):
     from. delivered_at: when the last answer to a send was settled, by the database's clock. wanted and done are
     counters. key_number grows after each definite answer, so that only a repeat has the same key. held: kept back by
     a plan or a match that a person has to settle. attempt_id: a send that has no answer yet. tombstone_at: since
-    when it is known to be deleted over there. full_read: which read of all of its stream showed it last, where that
-    matters.
+    when it is known to be deleted over there. shown_at: when what is known of it was asked for. full_read: which read
+    of all of its stream showed it last, where that matters.
     """
 
     __tablename__ = "link"
@@ -107,6 +107,7 @@ class Link(Identified, Base):
     """Why a person decided that this record is not to be sent."""
     findings: Mapped[list[Any] | None]
     tombstone_at: Mapped[datetime | None]
+    shown_at: Mapped[datetime | None]
     full_read: Mapped[int] = mapped_column(default=0, server_default="0")
     changed_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 

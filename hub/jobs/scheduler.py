@@ -20,10 +20,11 @@ from hub.core.clock import database_now
 from hub.core.errors import HubError
 from hub.core.outbox import Link, Notice, Subscription, upsert
 from hub.jobs.queue import enqueue_once
+from hub.sync.backfill import backfill_is_due
 from hub.sync.breaker import is_closed
 from hub.sync.claim import is_due
 from hub.sync.cycle import AWAKE, reading_is_due, testing_is_due
-from hub.sync.models import Connection, ConnectionState, Hint, Lease, Run, RunStatus
+from hub.sync.models import Backfill, Connection, ConnectionState, Hint, Lease, Run, RunStatus
 from hub.sync.plan import unfinished_plans
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def take_lease(hub: Hub, owner: str) -> bool:
 
 
 def sweep(hub: Hub) -> None:
-    """Queue whatever is due: sends, reads, hints, daily tests, plans, notices, alerts, plugins' schedules."""
+    """Queue whatever is due: sends, reads, hints, daily tests, plans, the past, notices, alerts, plugins' schedules."""
     with hub.read() as session:
         owed = session.scalars(_of(Link, Subscription.pushes).where(is_due())).all()
         reads = session.scalars(select(Connection.id).where(*reading_is_due(hub))).all()
@@ -85,6 +86,7 @@ def sweep(hub: Hub) -> None:
         active = set(session.scalars(writing))
         untested = session.scalars(select(Connection.id).where(*testing_is_due())).all()
         plans = unfinished_plans(session)
+        past = session.execute(select(Backfill.connection_id, Backfill.kind).where(*backfill_is_due())).all()
         stale = session.scalar(select(Run.id).where(_is_stale()).limit(1))
     for connection_id in owed:
         if connection_id in active:
@@ -98,6 +100,9 @@ def sweep(hub: Hub) -> None:
             enqueue_once(hub, "check", str(connection_id))
     for plan_id in plans:
         enqueue_once(hub, "plan", str(plan_id))
+    for connection_id, kind in past:
+        if connection_id in awake:
+            enqueue_once(hub, "backfill", f"{connection_id}:{kind}")
     if told is not None:
         enqueue_once(hub, "notices", "all")
     if hub.settings.mail_url and _is_time(hub, "scheduled:alerts", ALERTS_EVERY_S):

@@ -6,7 +6,7 @@ Run twice, a slice does no harm; not run at all, the sweep queues it again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 import structlog
@@ -20,6 +20,7 @@ from hub.jobs.worker import current_hub
 from hub.notify.alerts import send_alerts
 from hub.notify.mail import MailNotSent
 from hub.sync import cycle
+from hub.sync.backfill import work_backfill
 from hub.sync.connections import check_connection
 from hub.sync.plan import work_on_plan
 
@@ -67,6 +68,18 @@ def plan(plan_id: str) -> None:
     with _slot(hub, "plans") as free:
         if free:
             work_on_plan(hub, UUID(plan_id))
+
+
+def backfill(name: str) -> None:
+    """Go on with reading the past of a stream: "connection:kind". One at a time, so that most workers are for the
+    present."""
+    hub = current_hub()
+    hub.redis.delete(mark("backfill", name))
+    connection_id, _, kind = name.partition(":")
+    with place(hub.redis, "hub:slice:backfills", SLOT_S) as ours:
+        if ours:
+            with suppress(NotFound):  # the connection is gone or its plugin disabled
+                work_backfill(hub, UUID(connection_id), kind, seconds=SLICE_S)
 
 
 def notices(_: str) -> None:

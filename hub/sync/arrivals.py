@@ -20,18 +20,27 @@ from hub.sync.connector import Authority, Change, Missing, RemoteRef, Stream, Va
 from hub.sync.threeway import Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """at: when changes were asked for, by the database's clock. is_past: in a listing of what was; it may be older."""
+
+    at: datetime
+    is_past: bool = False
+
+
 @dataclass
 class Arrival:
     """One change on its way in.
 
-    link: if there is one. values: what they show, references resolved; shown: the same, spelt as our records are.
-    before: what our record said before (None: it had to be created). changed_at: when it last changed here, where the
-    newest wins. missing: references to records the hub does not have yet. origins: the records it comes from.
-    verdict: how it was merged, once it was.
+    link: if there is one. asked: the question that it answers. values: what they show, references resolved; shown: the
+    same, spelt as our records are. before: what our record said before (None: it had to be created). changed_at: when
+    it last changed here, where the newest wins. missing: references to records the hub does not have yet. origins: the
+    records it comes from. verdict: how it was merged, once it was.
     """
 
     change: Change
     link: Link | None
+    asked: Asked
     values: Values = field(default_factory=dict)
     shown: Values = field(default_factory=dict)
     before: Values | None = None
@@ -42,14 +51,16 @@ class Arrival:
     verdict: Verdict | None = None
 
 
-def arrivals_of(session: Session, opened: Opened, stream: Stream, changes: Sequence[Change]) -> list[Arrival]:
+def arrivals_of(
+    session: Session, opened: Opened, stream: Stream, changes: Sequence[Change], asked: Asked
+) -> list[Arrival]:
     """The changes with their links and references, in a few queries for all of them."""
     by_remote_id, by_record_id = _links(session, opened, stream, changes)
     ids = _resolved(session, opened, changes)
     arrivals: list[Arrival] = []
     for change in changes:
         link = by_remote_id.get(change.remote_id) or (by_record_id.get(change.our_id) if change.our_id else None)
-        arrival = Arrival(change, link)
+        arrival = Arrival(change, link, asked)
         arrival.values = _filled(change.values, ids, arrival)
         arrival.origins = _origins(change, ids)
         arrivals.append(arrival)

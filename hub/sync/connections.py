@@ -344,8 +344,11 @@ def connection_named(session: Session, name: str) -> Connection:
     return connection
 
 
-def open_connection(hub: Hub, connection_id: UUID) -> Opened:
-    """Make the connector of a connection, with its present settings and facts. Not for use by two threads at once."""
+def open_connection(hub: Hub, connection_id: UUID, *, past: Mapping[str, date] | None = None) -> Opened:
+    """Make the connector of a connection, with its present settings and facts. Not for use by two threads at once.
+
+    past: to read these streams from these days on instead of their start day, with a share of the calls only.
+    """
     with hub.read() as session:
         connection = get_connection(session, connection_id)
         # A kind whose plugin is disabled is not known now: its streams rest, nothing of them is lost.
@@ -358,15 +361,17 @@ def open_connection(hub: Hub, connection_id: UUID) -> Opened:
     given = hub.cipher.decrypt(connection.settings)
     settings = load_settings(kind, given)
     secrets = [str(given[name]) for name in secret_names(kind.settings) if given.get(name)]
+    share = 100 if past is None else hub.settings.backfill_share
+    start_on = {item.kind: item.start_on for item in subscriptions if item.start_on is not None} | dict(past or {})
     context = ConnectionContext(
         name=connection.name,
         settings=settings,
         facts=connection.facts,
-        http=HttpClient(limiter=hub.limiter(connection, kind), secrets=secrets, allow_private=True),
+        http=HttpClient(limiter=hub.limiter(connection, kind, share=share), secrets=secrets, allow_private=True),
         tokens=Tokens(hub, connection_id, settings),
         log=log.bind(connection=connection.name),
         conditions={item.kind: _conditions(kind, item) for item in subscriptions},
-        start_on={item.kind: item.start_on for item in subscriptions if item.start_on is not None},
+        start_on=start_on,
     )
     return Opened(
         id=connection.id,

@@ -141,15 +141,24 @@ def _known(server: redis.Redis, account: str) -> tuple[redis.Redis, _Memory]:
         return known.client, known.memories.setdefault(account, _Memory())
 
 
+def _share(limit: Limit, percent: int) -> Limit:
+    return Limit(f"{limit.name} of work that has time", max(1, limit.calls * percent // 100), limit.per_s)
+
+
 class Limiter:
     """The budget of one remote account. Used by any number of threads; several of one process share what they know.
 
     server: None means that there is none, and that each of `workers` processes keeps to its share from the start.
+    share: calls of this one (work that has time) take a place in a window of so many percent as well, so that the rest
+    is always left to the others; all of one account that are given a share have it together.
     """
 
-    def __init__(self, server: redis.Redis | None, account: str, limits: Sequence[Limit], *, workers: int) -> None:
+    def __init__(
+        self, server: redis.Redis | None, account: str, limits: Sequence[Limit], *, workers: int, share: int = 100
+    ) -> None:
         self._account, self._workers = account, max(1, workers)
         self._limits = {limit.name: limit for limit in limits}
+        self._shares = {limit.name: _share(limit, share) for limit in limits if limit.calls and share < 100}
         self._server: redis.Redis | None = None
         self._memory = _Memory()
         if server is not None:
@@ -207,7 +216,8 @@ class Limiter:
         if unknown:
             known = ", ".join(self._limits) or "none"
             raise ValueError(f"There is no limit class {', '.join(unknown)}; the connector declares: {known}.")
-        return [self._limits[name] for name in dict.fromkeys(classes or self._limits)]
+        names = list(dict.fromkeys(classes or self._limits))
+        return [self._limits[name] for name in names] + [self._shares[name] for name in names if name in self._shares]
 
     def _key(self, kind: str, limit: Limit) -> str:
         return f"hub:limits:{{{self._account}}}:{kind}:{limit.name}"

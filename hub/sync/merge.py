@@ -17,7 +17,7 @@ from hub.core.clock import database_now
 from hub.core.database import circumstances, is_worth_another_try
 from hub.core.errors import HubError
 from hub.core.outbox import Link, lock_records, record_lineage
-from hub.sync.arrivals import Arrival, arrivals_of, records_now, shown_by, take_in, take_in_new
+from hub.sync.arrivals import Arrival, Asked, arrivals_of, records_now, shown_by, take_in, take_in_new
 from hub.sync.bases import note_bases
 from hub.sync.connections import Opened
 from hub.sync.connector import Change, Status, Stream, Values
@@ -31,13 +31,22 @@ log = structlog.get_logger("hub.sync")
 
 
 def merge(
-    session: Session, opened: Opened, stream: Stream, changes: Sequence[Change], *, asked_at: datetime
+    session: Session,
+    opened: Opened,
+    stream: Stream,
+    changes: Sequence[Change],
+    *,
+    asked_at: datetime,
+    is_past: bool = False,
 ) -> list[Item]:
     """Merge some changes of one stream. Each stands in a savepoint: one that fails stops no other.
 
-    asked_at: when they were asked for, by the database's clock; what we wrote since may not be among them.
+    asked_at: when they were asked for, by the database's clock; what we wrote or saw since may not be among them.
+    is_past: they are listed as they were at some time before: of a record that is known in another version they say
+    nothing but that it is to be looked at.
     """
-    return [item for part in _one_by_one(changes) for item in _merge(session, opened, stream, part, asked_at)]
+    asked = Asked(asked_at, is_past)
+    return [item for part in _one_by_one(changes) for item in _merge(session, opened, stream, part, asked)]
 
 
 def _one_by_one(changes: Sequence[Change]) -> Iterator[list[Change]]:
@@ -51,27 +60,25 @@ def _one_by_one(changes: Sequence[Change]) -> Iterator[list[Change]]:
     yield list(part.values())
 
 
-def _merge(
-    session: Session, opened: Opened, stream: Stream, changes: Sequence[Change], asked_at: datetime
-) -> list[Item]:
+def _merge(session: Session, opened: Opened, stream: Stream, changes: Sequence[Change], asked: Asked) -> list[Item]:
     # Asked before the links are read: whichever create ends in between is among the open ones or among the links.
     is_open = stream.pushes and has_open_create(session, opened.id, stream.kind)
     items: list[Item] = []
     known: list[Arrival] = []
     unknown: list[Arrival] = []
-    arrivals = arrivals_of(session, opened, stream, changes)
+    arrivals = arrivals_of(session, opened, stream, changes, asked)
     for arrival in arrivals:
         if not arrival.concerns_us:
             continue
         if arrival.change.merged_into or arrival.change.deleted:
-            items += _in_savepoint(session, opened, arrival, _gone, stream, asked_at)
+            items += _in_savepoint(session, opened, arrival, _gone, stream)
         elif arrival.missing:
             items.append(_wait(session, opened, arrival))
         elif arrival.link is None:
             unknown.append(arrival)
         else:
             known.append(arrival)
-    items += _together(session, opened, known, _all_known, stream, asked_at)
+    items += _together(session, opened, known, _all_known, stream)
     items += _unknown(session, opened, stream, unknown, is_open=is_open)
     note_bases(session, opened, stream, arrivals)
     return items
@@ -80,18 +87,16 @@ def _merge(
 # What becomes of it ---------------------------------------------------------------------------------------------------
 
 
-def _all_known(
-    session: Session, opened: Opened, arrivals: Sequence[Arrival], stream: Stream, asked_at: datetime
-) -> list[Item]:
-    return [_known(session, opened, arrival, stream, asked_at) for arrival in arrivals]
+def _all_known(session: Session, opened: Opened, arrivals: Sequence[Arrival], stream: Stream) -> list[Item]:
+    return [_known(session, opened, arrival, stream) for arrival in arrivals]
 
 
-def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream, asked_at: datetime) -> Item:
+def _known(session: Session, opened: Opened, arrival: Arrival, stream: Stream) -> Item:
     link = arrival.link
     assert link is not None
     if reason := _is_another(link, arrival.change):
         return _item(arrival, Status.CONFLICT, reason)
-    if reason := _too_early(session, link, asked_at):
+    if reason := _too_early(session, link, arrival.asked.at) or _may_be_older(link, arrival):
         leave_hint(session, opened.id, stream.kind, arrival.change.remote_id, reason)
         return _item(arrival, Status.DEFERRED, f"{reason} It is read again afterwards.")
     arrival.shown = shown_by(session, arrival)
@@ -125,6 +130,18 @@ def _too_early(session: Session, link: Link, asked_at: datetime) -> str:
         return "A send of it has no answer yet."
     if link.delivered_at is not None and link.delivered_at >= asked_at:
         return "It was written while it was being read."
+    return ""
+
+
+def _may_be_older(link: Link, arrival: Arrival) -> str:
+    """Why what they show may be older than what is known of it; empty if it is not, or the same."""
+    change, asked = arrival.change, arrival.asked
+    if change.version and change.version == link.remote_version and link.tombstone_at is None:
+        return ""
+    if asked.is_past and link.remote_id is not None:
+        return "It is known in another version than the past shows."
+    if link.shown_at is not None and link.shown_at > asked.at:
+        return "It was read by somebody else while this answer was on its way."
     return ""
 
 
@@ -261,14 +278,16 @@ def _links_of(session: Session, opened: Opened, stream: Stream, record_ids: Sequ
     return {link.record_id: link for link in links if link.record_id is not None}
 
 
-def _gone(session: Session, opened: Opened, arrival: Arrival, stream: Stream, asked_at: datetime) -> Item:
+def _gone(session: Session, opened: Opened, arrival: Arrival, stream: Stream) -> Item:
     """Deleted or merged over there: our record stays, its link remembers."""
     link, change = arrival.link, arrival.change
     if link is None:
         return _item(arrival, Status.UNCHANGED, "It is gone over there, and was never known here.")
     if link.tombstone_at is not None:
         return _item(arrival, Status.UNCHANGED, "That it is gone over there was known.")
-    if reason := _too_early(session, link, asked_at):
+    if arrival.asked.is_past:
+        return _item(arrival, Status.UNCHANGED, "Whether it is gone over there is told by what is new.")
+    if reason := _too_early(session, link, arrival.asked.at):
         leave_hint(session, opened.id, stream.kind, change.remote_id, reason)
         return _item(arrival, Status.DEFERRED, f"{reason} It is read again afterwards.")
     survivor = change.merged_into
@@ -368,6 +387,8 @@ def _is_open(session: Session, link: Link) -> bool:
 
 
 def _touch(link: Link, arrival: Arrival) -> None:
+    if link.shown_at is None or link.shown_at < arrival.asked.at:
+        link.shown_at = arrival.asked.at
     link.remote_id, link.remote_version = arrival.change.remote_id, arrival.change.version or None
     link.label, link.tombstone_at = arrival.change.label or link.label, None
     link.fence = (link.fence or 0) + 1

@@ -192,6 +192,31 @@ class StreamCursor(Identified, Base):
     vanished_are_gone: Mapped[bool] = mapped_column(default=False, server_default="0")
 
 
+class Backfill(Identified, Base):
+    """The past of a stream being read, from a day on: where it stands, and whose it is at this moment.
+
+    run_id: the run that all its slices belong to. reached_at: the latest change that was read, where they tell.
+    due_at: not before, after a failure. ended_at: when all of it was read, or a person cancelled it.
+    """
+
+    __tablename__ = "backfill"
+    __table_args__ = (UniqueConstraint("connection_id", "kind"),)
+
+    connection_id: Mapped[UUID]
+    kind: Mapped[str]
+    from_on: Mapped[date]
+    actor: Mapped[str]
+    run_id: Mapped[UUID]
+    cursor: Mapped[dict[str, Any] | None]
+    reached_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0)
+    cancelled: Mapped[bool] = mapped_column(default=False)
+    started_at: Mapped[datetime] = mapped_column(default=clock.now)
+    ended_at: Mapped[datetime | None]
+
+
 class MatchCase(Identified, Base):
     """A record that has near matches on the other side: nothing is written of it until a person has settled it.
 

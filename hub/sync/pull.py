@@ -113,7 +113,7 @@ def pull_stream(
             if full and stream.deletes == DeleteSignal.FULL_READ:
                 full_read = FullRead(fence, _database_time(hub))
             is_complete = True
-            while (asked := _asked(hub, lambda: next(pages, None))) is not None:
+            while (asked := answered(hub, lambda: next(pages, None))) is not None:
                 page, asked_at = asked
                 _save_page(hub, opened, stream, page, asked_at, fence, run, full_read=full_read)
                 is_complete = is_complete and not page.refused
@@ -126,7 +126,7 @@ def pull_stream(
         _leave(hub, opened.id, stream.kind, fence)
 
 
-def _asked(hub: Hub, ask: Callable[[], Page | None]) -> tuple[Page, datetime] | None:
+def answered(hub: Hub, ask: Callable[[], Page | None]) -> tuple[Page, datetime] | None:
     """An answer with the instant it was asked for; None for none. What we write in between may not be in it."""
     asked_at = _database_time(hub)
     page = ask()
@@ -151,7 +151,7 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: 
         return
     try:
         with opened.breaker.call():
-            asked = _asked(hub, lambda: opened.connector.fetch(stream.kind, [row.remote_id for row in due]))
+            asked = answered(hub, lambda: opened.connector.fetch(stream.kind, [row.remote_id for row in due]))
         assert asked is not None
         page, asked_at = asked
     except Exception:
@@ -171,14 +171,14 @@ def work_hints(hub: Hub, opened: Opened, stream: Stream, run: RunLog, *, every: 
         session.execute(delete(Hint).where(Hint.id.in_([hint.id for hint in hints.values()])))
         changes = [change for change in page.changes if change.remote_id in failures]
         items = merge(session, opened, stream, changes, asked_at=asked_at)
-        _keep_refused(session, opened, stream, page, only=failures)
+        keep_refused(session, opened, stream, page, only=failures)
         again = session.scalars(
             select(Hint).where(Hint.connection_id == opened.id, Hint.kind == stream.kind, Hint.remote_id.in_(failures))
         )
         for hint in again:
             hint.failures = failures[hint.remote_id] + 1
             hint.due_at = pause(hint.failures)
-        items += _refusals(stream, page)
+        items += refusals(stream, page)
         run.count_arrived(session, items)
         return items
 
@@ -197,9 +197,9 @@ def _save_page(
     full_read: FullRead | None = None,
 ) -> None:
     """A page in slices; the cursor moves with the last one, when all of it is saved."""
-    slices = list(_slices(page.changes))
-    for position, changes in enumerate(slices):
-        is_last = position + 1 == len(slices)
+    parts = list(slices(page.changes))
+    for position, changes in enumerate(parts):
+        is_last = position + 1 == len(parts)
 
         def work(session: Session, changes: Sequence[Change] = changes, is_last: bool = is_last) -> list[Item]:
             cursor = _mine(session, opened.id, stream.kind, fence)
@@ -208,8 +208,8 @@ def _save_page(
                 there = [change.remote_id for change in changes if not change.deleted]
                 note_shown(session, opened.id, stream.kind, there, full_read)
             if is_last:
-                items += _refusals(stream, page)
-                _keep_refused(session, opened, stream, page)
+                items += refusals(stream, page)
+                keep_refused(session, opened, stream, page)
                 if page.cursor is not None:
                     cursor.cursor = page.cursor
             run.count_arrived(session, items)
@@ -218,14 +218,14 @@ def _save_page(
         run.postpone(hub.transact(work, actor=f"connection:{opened.name}", origin=opened.id))
 
 
-def _slices(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+def slices(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
     if not changes:
         yield ()
     for start in range(0, len(changes), MAX_ROWS_PER_TRANSACTION):
         yield changes[start : start + MAX_ROWS_PER_TRANSACTION]
 
 
-def _refusals(stream: Stream, page: Page) -> list[Item]:
+def refusals(stream: Stream, page: Page) -> list[Item]:
     return [
         Item(
             stream.kind,
@@ -240,7 +240,7 @@ def _refusals(stream: Stream, page: Page) -> list[Item]:
     ]
 
 
-def _keep_refused(
+def keep_refused(
     session: Session, opened: Opened, stream: Stream, page: Page, only: Container[str] | None = None
 ) -> None:
     """What could not be read stays due: it is looked at again, until it is right over there, or gone."""

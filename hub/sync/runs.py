@@ -210,7 +210,7 @@ class RunLog:
             if run is None:
                 return RunSummary(None, self.opened.name, "success", "", _no_counts(), 0, self.started_at, clock.now())
             run.ended_at, run.lease_until, run.resumes_at = clock.now(), None, self.resumes_at
-            run.api_calls = getattr(self.opened.connector.context.http, "calls", 0)
+            run.api_calls += getattr(self.opened.connector.context.http, "calls", 0)
             run.status, run.headline = self._verdict(session, run)
             if self.interrupted:
                 run.status = RunStatus.CANCELLED
@@ -265,7 +265,7 @@ class RunLog:
         ]
 
     def _write(self, session: Session) -> None:
-        """Write the row, unless another thread of this run has just done so."""
+        """Write the row, unless another thread of this run has just done so; a run that had paused goes on."""
         row = upsert(session, Run).values(
             id=self.id,
             connection_id=self.opened.id,
@@ -278,7 +278,8 @@ class RunLog:
             started_at=self.started_at,
             lease_until=database_now(plus_s=RUN_LEASE_S),
         )
-        session.execute(row.on_conflict_do_nothing(index_elements=["id"]))
+        goes_on = {"status": row.excluded.status, "lease_until": row.excluded.lease_until, "ended_at": None}
+        session.execute(row.on_conflict_do_update(index_elements=["id"], set_=goes_on))
 
     def _row(self, item: Item) -> dict[str, Any]:
         return {

@@ -414,3 +414,15 @@ def test_a_connection_goes_elsewhere_as_a_file_without_its_secrets(connected, ve
         there = ("connection", "import", "out.json", "--name", "real", "--config", "real.json")
         assert "real would be connected, and only reads." in connected(*there, "--dry-run").out
         assert connected(*there).out.endswith("real is connected, and only reads.\n")
+
+
+def test_the_past_of_a_stream_is_read_from_a_day_on(connected):
+    run = connected("sync", "books", "--stream", "payments", "--backfill-from", "2024-01-01", "--json").json
+    assert (run["status"], run["connection"]) == ("success", "books")
+
+
+@pytest.mark.parametrize(
+    "more", [(), ("--stream", "payments", "--full"), ("--stream", "payments", "--stream", "invoices")]
+)
+def test_the_past_is_read_of_one_stream_and_alone(connected, more):
+    assert "one --stream" in connected("sync", "books", "--backfill-from", "2024-01-01", *more, code=2).err

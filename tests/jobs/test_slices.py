@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from datetime import timedelta
+from datetime import date, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +14,9 @@ from hub.core.errors import ConfigurationFailure, TemporaryFailure
 from hub.core.outbox import Link, Subscription
 from hub.jobs.queue import enqueue_once, mark, queue
 from hub.jobs.scheduler import sweep
-from hub.sdk import hookimpl
+from hub.sdk import Change, Page, hookimpl
 from hub.services.queue_server import ensure_queue_server, stop_queue_server
+from hub.sync.backfill import begin_backfill
 from hub.sync.cycle import ask_for_run
 from hub.sync.merge import leave_hint
 from hub.sync.models import Batch, Connection, PlanState, Run
@@ -327,3 +328,31 @@ def test_a_run_whose_job_has_no_more_time_says_so_and_its_records_are_taken_over
 
     assert numbers(remote) == [invoice.number]
     assert remote.created("services") == 1
+
+
+def test_the_past_that_a_person_asked_for_is_read_by_workers_to_its_end(hub, books, remote, work_off, monkeypatch):
+    monkeypatch.setattr("hub.jobs.slices.SLICE_S", 0)  # a page each
+    names = ("Acme Ltd", "Brown Ltd", "Cole Ltd")
+    changes = [Change("clients", name, {"name": name}, label=name) for name in names]
+    remote.pages = [Page((change,), None) for change in changes]
+    hub.transact(lambda session: begin_backfill(session, books, "clients", date(2020, 1, 1), actor="user:7") and None)
+    hub.transact(lambda session: session.execute(update(Connection).values(pulled_at=clock.now())) and None)
+
+    for _ in range(4):
+        forget_marks(hub)
+        sweep(hub)
+        work_off(hub)
+
+    assert [(run.trigger, run.status, run.created) for run in runs(hub)] == [("backfill", "success", 3)]
+    forget_marks(hub)
+    sweep(hub)
+    assert len(queue(hub)) == 0
+
+
+def test_of_all_connections_one_reads_its_past_at_a_time(hub, books, remote, work_off):
+    """However many wait, the other workers are there for what is new."""
+    hub.transact(lambda session: begin_backfill(session, books, "clients", date(2020, 1, 1), actor="user:7") and None)
+    hub.redis.set("hub:slice:backfills", "another connection's", ex=60)
+    enqueue_once(hub, "backfill", f"{books}:clients")
+    work_off(hub)
+    assert runs(hub) == []

@@ -1,4 +1,4 @@
-"""Whose a batch is, which runs go on, and which failures last."""
+"""What workers hold, what a full read showed, what an answer said, and the past being read."""
 
 from __future__ import annotations
 
@@ -27,9 +27,31 @@ def upgrade() -> None:
         "stream_cursor", sa.Column("vanished_are_gone", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
     op.add_column("attempt", sa.Column("answer", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("link", sa.Column("shown_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "backfill",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("connection_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("from_on", sa.Date(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("cursor", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("reached_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("cancelled", sa.Boolean(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backfill")),
+        sa.UniqueConstraint("connection_id", "kind", name=op.f("uq_backfill_connection_id_kind")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("backfill")
+    op.drop_column("link", "shown_at")
     op.drop_column("attempt", "answer")
     for name in ("vanished_are_gone", "vanished", "full_read_at", "full_read"):
         op.drop_column("stream_cursor", name)

@@ -67,7 +67,7 @@ class BenchHub(Hub):
     def wake(self, connection_ids: set[UUID]) -> None:
         """There are no workers to wake."""
 
-    def limiter(self, connection: Any, kind: type[Connector]) -> Any:
+    def limiter(self, connection: Any, kind: type[Connector], *, share: int = 100) -> Any:
         return self.budgets.setdefault(str(connection.id), _Budget(kind.limits, self.clock))
 
     def connector_classes(self) -> dict[str, tuple[str, type[Connector]]]:
