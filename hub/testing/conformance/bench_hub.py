@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from hub.bootstrap import Hub
 from hub.config import Settings
 from hub.core.errors import Busy, HubError
-from hub.sync.connector import Connector, Limit
+from hub.sync.connector import Connector, Limit, Page
 from hub.testing.conformance.clock import Clock
 
 T = TypeVar("T")
@@ -111,6 +111,8 @@ class Spy:
     def __init__(self) -> None:
         self.raised: list[BaseException] = []
         self.largest_page = 0
+        self.before_page: Callable[[Page], None] | None = None
+        """Called with every page that is read, before the engine gets it."""
         self._classes: dict[type[Connector], type[Connector]] = {}
 
     def on(self, kind: type[Connector]) -> type[Connector]:
@@ -135,6 +137,8 @@ class Spy:
             try:
                 for page in method(*arguments, **named):
                     self.largest_page = max(self.largest_page, len(page.changes) + len(page.refused))
+                    if self.before_page is not None:
+                        self.before_page(page)
                     yield page
             except Exception as failure:
                 self.raised.append(failure)

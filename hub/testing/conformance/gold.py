@@ -309,7 +309,6 @@ not_checked_yet(
     "Reconciliation finds everything that is missing, too much, changed or double, and nothing else.",
     needs="money",
 )
-not_checked_yet("G23", "Reading the past overwrites nothing newer, and delays nothing that is new.", needs="pull")
 not_checked_yet("G25", "Taken away, its token and subscriptions are withdrawn; connected again, nothing is made twice.")
 
 

@@ -77,7 +77,7 @@ _RULES: dict[str, Rule] = {}
 _MODULES = (
     *("bronze", "bronze_calls"),
     *("silver", "silver_reading", "silver_trouble"),
-    *("gold", "gold_repairs", "gold_sending"),
+    *("gold", "gold_backfill", "gold_repairs", "gold_sending"),
     "platinum",
 )
 

@@ -12,7 +12,10 @@ from hub.testing.conformance.bench import Lab
 from hub.testing.conformance.grading import Verdict, try_rule
 from hub.testing.conformance.rules import all_rules
 from hub.testing.reference.conformance import subject
+from tests.testing.conformance import sabotage_backfill
 from tests.testing.conformance.sabotage import SABOTAGED, forget
+
+assert sabotage_backfill  # adds to what is sabotaged
 
 CHECKED = [rule.id for rule in all_rules().values() if rule.check is not None]
 NEIGHBOURS = {"B": "B05 B12", "S": "B12 S06", "G": "B12 G11", "P": "B12 G11"}
