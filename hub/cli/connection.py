@@ -32,6 +32,7 @@ from hub.sync.connector import CheckResult
 from hub.sync.guards import set_guards
 from hub.sync.models import Connection, ConnectionState
 from hub.sync.portable import connector_in, export_connection, import_connection
+from hub.sync.standing import word_of
 
 _PERCENT = click.IntRange(0, 100)
 _SHOWN_OF_CONNECTION = (
@@ -77,7 +78,7 @@ def add_command(
         hub, connector=connector, name=name, settings=settings, read_only=read_only, start_on=start_on, actor=ACTOR
     )
     with hub.read() as session:
-        values = connection_values(connection_named(session, added.name))
+        values = connection_values(hub, connection_named(session, added.name))
     mode = "reads only" if read_only else "reads and writes"
     sentence = f"{name} is connected to {added.account_name} ({added.environment}) and {mode}."
     print_record(values, as_json=as_json, sentence=sentence)
@@ -89,8 +90,8 @@ def add_command(
 def list_command(hub: Hub, as_json: bool) -> None:
     """The connections there are."""
     with hub.read() as session:
-        rows = [connection_values(one) for one in session.scalars(select(Connection).order_by(Connection.name))]
-    columns = ("name", "connector", "state", "account_name", "environment", "checked_at", "reason")
+        rows = [connection_values(hub, one) for one in session.scalars(select(Connection).order_by(Connection.name))]
+    columns = ("name", "connector", "standing", "account_name", "environment", "checked_at", "reason")
     print_rows(rows, columns, as_json=as_json, empty="Nothing is connected yet. Add one with `hub connection add`.")
 
 
@@ -106,7 +107,7 @@ def show_command(hub: Hub, name: str, as_json: bool) -> None:
             select(Subscription).where(Subscription.connection_id == found.id).order_by(Subscription.position)
         )
         streams: list[Any] = [stream_values(one) for one in subscriptions]
-        values = connection_values(found)
+        values = connection_values(hub, found)
     settings: Any = _shown(hub, found)
     if not as_json:
         values["findings"] = [_finding_text(item) for item in values["findings"] or ()]
@@ -278,9 +279,10 @@ def enable_for(hub: Hub, connector: str) -> None:
     progress(f"Enabled the plugin {offered[connector]}.")
 
 
-def connection_values(one: Connection) -> dict[str, Any]:
+def connection_values(hub: Hub, one: Connection) -> dict[str, Any]:
     """A connection as it is shown: no settings, no tokens."""
-    return {name: getattr(one, name) for name in _SHOWN_OF_CONNECTION}
+    values = {name: getattr(one, name) for name in _SHOWN_OF_CONNECTION}
+    return {**values, "standing": word_of(one, connectors=hub.connector_classes())}
 
 
 def stream_values(one: Subscription) -> dict[str, Any]:
@@ -343,7 +345,7 @@ def _stream_text(stream: dict[str, Any]) -> str:
 
 def _put(hub: Hub, name: str, state: ConnectionState, *, as_json: bool) -> None:
     def work(session: Session) -> dict[str, Any]:
-        return connection_values(set_state(session, connection_named(session, name).id, state))
+        return connection_values(hub, set_state(session, connection_named(session, name).id, state))
 
     values = hub.transact(work, actor=ACTOR)
     sentence = {

@@ -156,6 +156,7 @@ def add_connection(
     def begin(session: Session) -> Connection:
         begun = connection_named(session, name)
         begun.state = _first_state(read_only=read_only, paused=paused)
+        begun.began_at = None if paused else clock.now()
         return begun
 
     return hub.transact(begin, actor=actor)
@@ -177,7 +178,7 @@ def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system", as
         with opened.breaker.call(asked=asked):
             result = opened.connector.check()
     except ConfigurationFailure as failure:
-        hold(hub, connection_id, str(failure))
+        hold(hub, connection_id, str(failure), signed_out=failure.reauthorise)
         raise
 
     def work(session: Session) -> None:
@@ -207,7 +208,7 @@ def check_connection(hub: Hub, connection_id: UUID, *, actor: str = "system", as
         connection.checked_at = clock.now()
         if connection.state == ConnectionState.NEEDS_ATTENTION:
             connection.state = ConnectionState.ACTIVE if connection.writes else ConnectionState.READ_ONLY
-            connection.reason = ""
+            connection.reason, connection.signed_out = "", False
 
     try:
         hub.transact(work, actor=actor)
@@ -242,13 +243,14 @@ def _take_up(session: Session, connection: Connection, account_id: str) -> None:
     session.delete(former)
 
 
-def hold(hub: Hub, connection_id: UUID, reason: str) -> None:
-    """Stop a connection until a person has mended it, saying why."""
+def hold(hub: Hub, connection_id: UUID, reason: str, *, signed_out: bool = False) -> None:
+    """Stop a connection until a person has mended it, saying why. signed_out: by signing in over there again."""
 
     def work(session: Session) -> None:
         connection = session.get(Connection, connection_id)
         if connection is not None and connection.state != ConnectionState.PAUSED:
             connection.state, connection.reason = ConnectionState.NEEDS_ATTENTION, reason
+            connection.signed_out = signed_out
 
     hub.transact(work)
     log.warning("connection needs attention", connection=str(connection_id), reason=reason)
@@ -299,9 +301,10 @@ def set_state(session: Session, connection_id: UUID, state: ConnectionState) -> 
     if state == ConnectionState.ACTIVE:
         refuse_unlooked(connection)
         connection.restored_at = connection.only_there = None
-    connection.state, connection.reason = state, ""
+    connection.state, connection.reason, connection.signed_out = state, "", False
     if state in (ConnectionState.ACTIVE, ConnectionState.READ_ONLY):
         connection.writes = state == ConnectionState.ACTIVE
+        connection.began_at = connection.began_at or clock.now()
         connection.pulled_at = None  # read at once, and what exists here becomes owed
     return connection
 

@@ -42,6 +42,10 @@ class Connection(Identified, Base):
     writes: Mapped[bool] = mapped_column(default=True)
     """What the state goes back to after a pause or a repair: active with writes, else read_only."""
     reason: Mapped[str] = mapped_column(Text, default="")
+    signed_out: Mapped[bool] = mapped_column(default=False, server_default="0")
+    """Whether that reason is that somebody has to sign in over there again."""
+    began_at: Mapped[datetime | None]
+    """When it was let run first; None for one that is still being set up."""
     account_id: Mapped[str | None]
     account_name: Mapped[str] = mapped_column(default="")
     environment: Mapped[str] = mapped_column(default="")

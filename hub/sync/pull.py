@@ -257,7 +257,7 @@ def said(hub: Hub, opened: Opened, run: RunLog) -> Iterator[None]:
     except LeaseLost:
         log.info("another worker has taken the stream over", connection=opened.name)
     except ConfigurationFailure as failure:
-        hold(hub, opened.id, str(failure))
+        hold(hub, opened.id, str(failure), signed_out=failure.reauthorise)
         run.failure = str(failure)
     except QuotaSpent as failure:
         run.resumes_at = failure.resets_at or pause(6)

@@ -96,7 +96,7 @@ class _Senders:
         try:
             push_block(self._hub, opened, self._stream, links, self._run)
         except ConfigurationFailure as failure:
-            hold(self._hub, opened.id, str(failure))
+            hold(self._hub, opened.id, str(failure), signed_out=failure.reauthorise)
             self._run.failure = str(failure)
 
 

@@ -137,7 +137,7 @@ def _without_answer(
         run.resumes_at = failure.resets_at or pause(6)
         return _all(attempts, not_applied, str(failure), until=run.resumes_at), False
     if isinstance(failure, ConfigurationFailure):
-        hold(hub, opened.id, str(failure))
+        hold(hub, opened.id, str(failure), signed_out=failure.reauthorise)
         run.failure = str(failure)
         return _all(attempts, not_applied, str(failure)), False
     if not isinstance(failure, OutcomeUnknown):

@@ -1,9 +1,10 @@
-"""How far each stream of a connection is in step: what is linked, owed, set aside, and what waits for a person."""
+"""How a connection stands, in one word, and how far each of its streams is in step with the other system."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, select
@@ -11,7 +12,38 @@ from sqlalchemy.orm import Session
 
 from hub.core.kinds import RecordKind
 from hub.core.outbox import Link, Subscription, creates
-from hub.sync.models import MatchCase
+from hub.sync.breaker import rest_of
+from hub.sync.models import Connection, ConnectionState, MatchCase
+
+
+class Word(StrEnum):
+    """How a connection stands, the same word everywhere.
+
+    draft: set up, and never let run yet. read_only: it reads. connected: it reads and writes. paused: a person lets it
+    rest. resting: left alone for a while after failures, and tried again by itself. needs_reauth: somebody has to sign
+    in over there again. broken: something else has to be mended, or its plugin is disabled.
+    """
+
+    DRAFT = "draft"
+    READ_ONLY = "read_only"
+    CONNECTED = "connected"
+    PAUSED = "paused"
+    RESTING = "resting"
+    NEEDS_REAUTH = "needs_reauth"
+    BROKEN = "broken"
+
+
+def word_of(connection: Connection, *, connectors: Collection[str]) -> Word:
+    """How a connection stands. connectors: those of the enabled plugins."""
+    if connection.state == ConnectionState.NEEDS_ATTENTION:
+        return Word.NEEDS_REAUTH if connection.signed_out else Word.BROKEN
+    if connection.connector not in connectors:
+        return Word.BROKEN
+    if connection.state == ConnectionState.PAUSED:
+        return Word.DRAFT if connection.began_at is None else Word.PAUSED
+    if rest_of(connection) is not None:
+        return Word.RESTING
+    return Word.CONNECTED if connection.state == ConnectionState.ACTIVE else Word.READ_ONLY
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,29 +10,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from hub.core.errors import HubError
-from hub.sync.breaker import rest_of
 from hub.sync.connections import secret_names
 from hub.sync.connector import Connector
-from hub.sync.cycle import AWAKE
 from hub.sync.models import Connection, ConnectionState, Run
 from hub.sync.runs import counts_of
-from hub.sync.standing import Standing
+from hub.sync.standing import Standing, word_of
 from hub.web.current import current_hub
 from hub.web.display import words
-
-_STATES = {
-    ConnectionState.ACTIVE: "connected",
-    ConnectionState.READ_ONLY: "read_only",
-    ConnectionState.PAUSED: "paused",
-    ConnectionState.NEEDS_ATTENTION: "attention",
-}
 
 
 def state_of(connection: Connection) -> str:
     """The badge of a connection."""
-    if connection.state in AWAKE and rest_of(connection) is not None:
-        return "resting"
-    return _STATES.get(ConnectionState(connection.state), "attention")
+    return str(word_of(connection, connectors=current_hub().connector_classes()))
 
 
 def stream_state(connection: Connection, standing: Standing, *, runs: bool) -> str:

@@ -28,6 +28,9 @@ def upgrade() -> None:
     )
     op.add_column("attempt", sa.Column("answer", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("link", sa.Column("shown_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("connection", sa.Column("signed_out", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("connection", sa.Column("began_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute("UPDATE connection SET began_at = created_at WHERE pulled_at IS NOT NULL OR state <> 'paused'")
     op.create_table(
         "backfill",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -51,6 +54,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("backfill")
+    op.drop_column("connection", "began_at")
+    op.drop_column("connection", "signed_out")
     op.drop_column("link", "shown_at")
     op.drop_column("attempt", "answer")
     for name in ("vanished_are_gone", "vanished", "full_read_at", "full_read"):

@@ -27,6 +27,7 @@ from hub.sync.connections import (
 from hub.sync.cycle import run_connection
 from hub.sync.guards import set_guards
 from hub.sync.models import Connection, ConnectionState
+from hub.sync.standing import Word, word_of
 from hub.web.api.fields import choice, text, whole
 from hub.web.api.rest import ApiBlueprint, Values, answer, answer_after, answer_page, filtered, row
 from hub.web.api.runs import RunOutput, run_view
@@ -82,13 +83,16 @@ class FindingOutput(Schema):
 
 
 class ConnectionOutput(Schema):
-    """One account of one other system. Secrets are written, never shown: `secrets` names those that are stored."""
+    """One account of one other system. Secrets are written, never shown: `secrets` names those that are stored. state:
+    what it is set to; standing: how it stands, in one word.
+    """
 
     id = fields.UUID(required=True)
     name = fields.String(required=True)
     plugin = fields.String(required=True)
     connector = fields.String(required=True)
     state = choice(ConnectionState, required=True)
+    standing = choice(Word, required=True)
     reason = fields.String(required=True)
     account_id = fields.String(required=True, allow_none=True)
     account_name = fields.String(required=True)
@@ -289,6 +293,7 @@ def _shown(connection: Connection, streams: Sequence[Subscription]) -> Values:
     settings, secrets = _public_settings(connection)
     return {
         **{name: getattr(connection, name) for name in _COLUMNS},
+        "standing": word_of(connection, connectors=current_hub().connector_classes()),
         "settings": settings,
         "secrets": secrets,
         "streams": streams,

@@ -49,7 +49,7 @@ def _row(connection: Connection, standing: Standing, runs: Sequence[Run]) -> dic
         "owed": standing.owed + standing.waiting + standing.held,
         "parked": standing.parked,
         "uncertain": standing.uncertain,
-        "in_step": standing.in_step and state_of(connection) not in ("attention", "resting"),
+        "in_step": standing.in_step and state_of(connection) not in ("broken", "needs_reauth", "resting"),
         "last_run_at": runs[0].started_at if runs else None,
         "href": url_for("pages.connection", name=connection.name),
         "parked_href": url_for("pages.parked", connection=connection.name),
