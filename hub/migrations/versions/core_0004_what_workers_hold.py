@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "core_0007"
+revision = "core_0004"
 down_revision = "core_0003"
 branch_labels = None
 depends_on = None
