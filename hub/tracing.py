@@ -31,6 +31,11 @@ def begin_trace(trace: str) -> None:
     bind_contextvars(**{_TRACE: trace})
 
 
+def end_trace() -> None:
+    """Nothing that this thread does from now on belongs to what it did until now."""
+    clear_contextvars()
+
+
 def current_trace() -> str:
     """The trace that this thread works in; empty for none."""
     return str(get_contextvars().get(_TRACE, ""))

@@ -11,6 +11,7 @@ from flask import Flask
 
 from hub.access.fingerprints import Fingerprints
 from hub.config import secret_keys
+from hub.tracing import end_trace
 from hub.web.api import add_core_api
 from hub.web.api.rest import ApiBlueprint, add_blueprint, make_api
 from hub.web.display import prepare_templates
@@ -42,6 +43,7 @@ def create_app(hub: Hub) -> Flask:
     )
     serve(app, hub)
     app.before_request(admit)
+    app.teardown_request(lambda _: end_trace())
     app.after_request(finish)
     app.context_processor(frame)
     prepare_templates(app)
