@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -360,6 +361,38 @@ def rule_row(rule: Rule) -> str:
     return f"| {rule.id}{mark} | {in_cell(rule.text)} | {needs} | {checked} |"
 
 
+# Guarantees -----------------------------------------------------------------------------------------------------------
+
+
+def guarantees_page() -> str:
+    """Each guarantee with the mechanisms that carry it, and the test that falls without each."""
+    table = tomllib.loads((Path(__file__).with_name("mechanisms.toml")).read_text(encoding="utf-8"))
+    parts = [
+        page_head("What is guaranteed, by what, and how that is known", "scripts/mechanisms.toml"),
+        wrapped(
+            "Each guarantee rests on mechanisms, and each mechanism has a test that falls without it. "
+            "`python scripts/remove_mechanisms.py` takes one after the other away, in a copy of the tree, and runs "
+            "that test: it fails if a mechanism can be taken away unnoticed. Further tests play the whole under "
+            "fire: processes are killed and answers are lost (`tests/test_under_fire.py`)."
+        ),
+        "How the mechanisms work together is told in [How a change reaches every system "
+        "once](../explanation/exactly_once.md).",
+    ]
+    for guarantee in table["guarantee"]:
+        rows = [
+            f"| {in_cell(row['name'])} | `{row['file'].rpartition('/')[2].partition('.')[0]}` | {linked_test(row)} |"
+            for row in guarantee["mechanism"]
+        ]
+        head = ["| By | In | Without it falls |", "|---|---|---|"]
+        parts += [f"## {guarantee['number']}. {guarantee['text']}", "\n".join([*head, *rows])]
+    return joined(parts)
+
+
+def linked_test(row: dict[str, str]) -> str:
+    file, _, test = row["test"].partition("::")
+    return f"[{test.removeprefix('test_').replace('_', ' ')}](../../{file})"
+
+
 # Text -----------------------------------------------------------------------------------------------------------------
 
 
@@ -393,6 +426,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "problems": problems_page,
     "permissions": permissions_page,
     "quality_scale": quality_scale_page,
+    "guarantees": guarantees_page,
 }
 
 if __name__ == "__main__":

@@ -200,6 +200,18 @@ def test_what_changed_here_since_is_stale_and_the_rest_goes(hub, invoice_for, bo
     assert [held["name"] for held in remote.records["clients"].values()] == ["Acme Ltd", "Umbrella Corp"]
 
 
+def test_what_changed_here_in_whatever_field_is_stale(hub, invoice_for, books, remote):
+    """Though it would be sent as the plan shows it: whoever looked at the plan did not see the record as it is."""
+    client_id = invoice_for("Acme Ltd").client_id
+    run_connection(hub, books)
+    rename(hub, client_id, "Acme Limited")
+    plan_id = make_plan(hub, books)
+    hub.transact(lambda session: change_client(session, client_id, phone="+44 20 7946 0000") and None)
+
+    assert apply_plan(hub, plan_id).outcomes == {"stale": 1}
+    assert remote.records["clients"]["c1"]["name"] == "Acme Ltd"
+
+
 def test_what_changed_there_since_is_stale(hub, firm, books, remote):
     show(remote, client_change("c7", "Globex"), client_change("c8", "Initech"))
     plan_id = make_plan(hub, books)

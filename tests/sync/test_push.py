@@ -30,10 +30,10 @@ def make_due(hub):
     hub.transact(lambda session: session.execute(update(Link).values(due_at=None)))
 
 
-def test_what_was_issued_before_the_connection_existed_is_owed_by_the_scan(hub, invoice_for, books, remote):
+def test_what_was_issued_before_the_connection_existed_is_owed_by_the_scan(hub, invoice_for, remote, request):
     invoice_for("Acme Ltd")
 
-    run = run_connection(hub, books)
+    run = run_connection(hub, request.getfixturevalue("books"))
 
     assert run.status == "success", run.headline
     # one service, one client that the invoice needs, one invoice
@@ -384,3 +384,33 @@ def test_a_look_that_the_settings_forbid_holds_the_connection(hub, invoice_for, 
         connection = session.get(Connection, books)
     assert (connection.state, connection.reason) == ("needs_attention", "The user may not look.")
     assert links(hub, "clients")[0].lease_until is None
+
+
+def test_what_changes_while_its_call_is_open_goes_out_afterwards(hub, invoice_for, books, remote, monkeypatch):
+    client_id = invoice_for("Acme Ltd").client_id
+    push = Fake.push
+
+    def changed_meanwhile(connector, batch):
+        if batch.stream == "clients" and remote.created("clients") == 0:
+            hub.transact(lambda session: change_client(session, client_id, name="Acme Limited") and None)
+        return push(connector, batch)
+
+    monkeypatch.setattr(Fake, "push", changed_meanwhile)
+    run_connection(hub, books)
+
+    assert [op for op, kind, _ in remote.ledger if kind == "clients"] == ["create", "update"]
+    assert remote.records["clients"]["c1"]["name"] == "Acme Limited"
+
+
+def test_each_body_has_a_key_of_its_own(hub, invoice_for, books, remote):
+    """Another body under a key that was used is a repeat to the other system: it would answer, and do nothing."""
+    client_id = invoice_for("Acme Ltd").client_id
+    run_connection(hub, books)
+    hub.transact(lambda session: change_client(session, client_id, name="Acme Limited") and None)
+    run_connection(hub, books)
+
+    (client,) = links(hub, "clients")
+    with hub.read() as session:
+        sent = session.scalars(select(Attempt).where(Attempt.link_id == client.id).order_by(Attempt.id)).all()
+    assert [attempt.body for attempt in sent] == [{"name": "Acme Ltd"}, {"name": "Acme Limited"}]
+    assert len({attempt.key for attempt in sent}) == 2

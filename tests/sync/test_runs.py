@@ -1,18 +1,20 @@
-"""Runs: how they end, and what of them is told once."""
+"""Runs: what they say is so, how they end, and what of them is told once."""
 
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 import hub.sync.runs as runs_module
 from hub.core import clock
-from hub.core.errors import TemporaryFailure
+from hub.core.errors import QuotaSpent, TemporaryFailure
+from hub.core.outbox import Link
 from hub.sync.connections import open_connection
-from hub.sync.cycle import pull_slice
+from hub.sync.cycle import pull_slice, run_connection
 from hub.sync.models import Connection, Run
 from hub.sync.runs import RunLog
 from tests.sync.fake_remote import Fake
@@ -84,3 +86,29 @@ def test_a_run_holds_its_lease_for_as_long_as_it_goes_on(hub, books, monkeypatch
 
     (ended,) = all_runs(hub)
     assert (ended.status, ended.lease_until) == ("success", None)
+
+
+def test_counts_that_do_not_add_up_are_refused_by_the_database(hub, invoice_for, books):
+    invoice_for()
+    run = run_connection(hub, books)
+    one_too_many = update(Run).where(Run.id == run.id).values(created=Run.created + 1)
+
+    with pytest.raises(IntegrityError, match="counts_add_up"):
+        hub.transact(lambda session: session.execute(one_too_many) and None)
+
+
+def test_a_spent_quota_puts_off_until_it_resumes(hub, invoice_for, books, remote, monkeypatch):
+    resumes_at = datetime(2100, 1, 1, tzinfo=UTC)
+
+    def spent(connector, batch):
+        raise QuotaSpent("No more calls today.", resets_at=resumes_at)
+
+    invoice_for()
+    monkeypatch.setattr(Fake, "push", spent)
+
+    run = run_connection(hub, books)
+
+    assert (run.status, run.resumes_at) == ("deferred", resumes_at)
+    assert "No more calls today." in run.headline
+    with hub.read() as session:
+        assert session.query(Link.due_at).where(Link.kind == "services").scalar() == resumes_at

@@ -122,6 +122,18 @@ def test_an_answer_that_comes_after_the_record_was_taken_over_changes_nothing_an
         assert session.scalars(select(Attempt).where(Attempt.answered_at.is_(None))).all() == []
 
 
+def test_what_an_overtaken_worker_sent_is_owed_once_more(hub, invoice_for, books, remote, during_the_call):
+    """Its answer may be of something newer than what the other worker knows, so the other one's is not the last."""
+    invoice_for("Acme Ltd")
+    [before] = (link for link in owed(hub) if link.kind == "services")
+    during_the_call("services", lambda: take_over_everything(hub))
+
+    cycle.push_slice(hub, books, seconds=0.5)
+
+    [after] = (link for link in owed(hub) if link.kind == "services")
+    assert (after.id, after.wanted - before.wanted, after.done) == (before.id, 1, 0)
+
+
 def test_what_was_taken_over_before_its_call_is_not_sent_by_the_first_worker(
     hub, invoice_for, books, remote, before_the_call
 ):

@@ -179,6 +179,16 @@ def test_a_field_the_hub_decides_on_is_written_back_alone(hub, crm, client, remo
     assert (last_body(hub), len(remote.ledger)) == ({"phone": "1"}, 1)
 
 
+def test_a_field_the_hub_decides_on_goes_back_though_nothing_else_came(hub, crm, client, remote):
+    edit(remote, phone="2")
+
+    for _ in range(2):
+        run_connection(hub, crm)
+
+    assert remote.records["clients"]["c1"]["phone"] == ours(hub).phone == "1"
+    assert remote.ledger == [("update", "clients", "c1")]
+
+
 def test_a_field_both_changed_follows_its_rule_and_ends_equal(hub, crm, client, remote):
     change(hub, client, name="Ours")
     edit(remote, name="Theirs")
