@@ -16,7 +16,10 @@ from tests.docs.test_reference import ROOT
 PAGE = (ROOT / "docs" / "explanation" / "how_sync_works.md").read_text(encoding="utf-8")
 DIAGRAM = re.search(r"^```mermaid\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
 OWN = (hub.core.outbox.__name__, hub.sync.models.__name__)
-TABLES = [mapper.local_table for mapper in Base.registry.mappers if mapper.class_.__module__ in OWN]
+TABLES = sorted(
+    (mapper.local_table for mapper in Base.registry.mappers if mapper.class_.__module__ in OWN),
+    key=lambda table: table.name,
+)
 
 WHAT_IT_IS = {
     *("id", "name", "kind", "kinds", "label", "part", "position", "connection_id", "connection_name", "record_id"),
