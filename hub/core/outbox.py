@@ -8,25 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    Table,
     Text,
     UniqueConstraint,
     Uuid,
     and_,
+    bindparam,
+    case,
     exists,
     insert,
     literal,
+    null,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from hub.core import clock
 from hub.core.database import MAX_ROWS_PER_TRANSACTION, Base, Identified, circumstances, uuid7
@@ -186,18 +192,35 @@ def owe(session: Session, subscription: Subscription, ids: Sequence[UUID], *, ne
     """
     kind = circumstances(session).kinds[subscription.kind]
     lock_records(session, kind, ids)
-    session.execute(
-        update(Link)
-        .where(Link.connection_id == subscription.connection_id, Link.kind == subscription.kind)
-        .where(Link.record_id.in_(ids))
-        .values(wanted=Link.wanted + 1, changed_at=clock.now())
-        .execution_options(synchronize_session=False)
-    )
-    _release(session, subscription, ids)
-    rows = select(kind.model.id).where(kind.model.id.in_(ids))
+    about = {"of_connection": subscription.connection_id, "of_kind": subscription.kind, "of_records": list(ids)}
+    linked = set(session.connection().scalars(_raise_wanted(), {**about, "at": clock.now()}))
+    unlinked = [record_id for record_id in ids if record_id not in linked]
+    if not unlinked:
+        return
+    rows = select(kind.model.id).where(kind.model.id.in_(unlinked))
     if not needed:
         rows = rows.where(*creates(kind, subscription))
-    _insert_links(session, subscription, session.scalars(rows.where(~_has_link(kind, subscription))).all())
+    _insert_links(session, subscription, session.connection().scalars(rows).all())
+
+
+@cache
+def _raise_wanted() -> ReturningUpdate[Any]:
+    """Want one more of the links that there are; tells whose they are. Made once: it runs with every change.
+
+    What was refused may go again once the record has changed; what waits for another record waits on.
+    """
+    link = Link.__table__.c
+    goes_again = and_(link.parked.is_not(None), link.waiting_for.is_(None))
+    empty: dict[str, Any] = dict.fromkeys(("parked", "parked_field", "parked_remedy", "parked_at", "due_at"), null())
+    empty["failures"] = literal(0)
+    return (
+        update(cast(Table, Link.__table__))
+        .where(link.connection_id == bindparam("of_connection"), link.kind == bindparam("of_kind"))
+        .where(link.record_id.in_(bindparam("of_records", expanding=True)))
+        .values({"wanted": link.wanted + 1, "changed_at": bindparam("at")})
+        .values({name: case((goes_again, value), else_=link[name]) for name, value in empty.items()})
+        .returning(link.record_id)
+    )
 
 
 def lock_records(session: Session, kind: RecordKind, ids: Sequence[UUID]) -> None:
@@ -209,17 +232,6 @@ def lock_records(session: Session, kind: RecordKind, ids: Sequence[UUID]) -> Non
     if session.get_bind().dialect.name != "sqlite":
         rows = select(kind.model.id).where(kind.model.id.in_(ids)).order_by(kind.model.id)
         session.execute(rows.with_for_update(key_share=True))
-
-
-def _release(session: Session, subscription: Subscription, ids: Sequence[UUID]) -> None:
-    """What was refused may go again once the record has changed; what waits for another record waits on."""
-    session.execute(
-        update(Link)
-        .where(Link.connection_id == subscription.connection_id, Link.kind == subscription.kind)
-        .where(Link.record_id.in_(ids), Link.parked.is_not(None), Link.waiting_for.is_(None))
-        .values(parked=None, parked_field=None, parked_remedy=None, parked_at=None, due_at=None, failures=0)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def owe_missing(session: Session, subscription: Subscription, *, after: UUID | None = None) -> Sequence[UUID]:
@@ -280,12 +292,17 @@ def _insert_links(session: Session, subscription: Subscription, ids: Sequence[UU
         }
         for record_id in ids
     ]
-    # Two transactions can find the same record without a link; the second one's insert becomes a raise.
-    statement = upsert(session, Link).on_conflict_do_update(
+    session.connection().execute(_new_links(session.get_bind().dialect.name), rows)
+
+
+@cache
+def _new_links(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Two transactions can find the same record without a link; the second one's insert becomes a raise."""
+    statement = sqlite.insert(Link) if dialect == "sqlite" else postgresql.insert(Link)
+    return statement.on_conflict_do_update(
         index_elements=["connection_id", "kind", "record_id", "part"],
-        set_={"wanted": Link.__table__.c.wanted + 1, "changed_at": clock.now()},
+        set_={"wanted": Link.__table__.c.wanted + 1, "changed_at": statement.excluded.changed_at},
     )
-    session.connection().execute(statement, rows)
 
 
 def upsert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
