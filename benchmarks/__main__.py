@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, save, table
 
-PARTS = ("business", "engine", "real_input", "takeover", "conformance")
+PARTS = ("business", "engine", "real_input", "takeover", "convergence", "conformance")
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -373,7 +373,9 @@ def guarantees_page() -> str:
             "Each guarantee rests on mechanisms, and each mechanism has a test that falls without it. "
             "`python scripts/remove_mechanisms.py` takes one after the other away, in a copy of the tree, and runs "
             "that test: it fails if a mechanism can be taken away unnoticed. Further tests play the whole under "
-            "fire: processes are killed and answers are lost (`tests/test_under_fire.py`)."
+            "fire: processes are killed and answers are lost (`tests/test_under_fire.py`), and both sides are edited "
+            "at random while calls are open, lost or late and workers die at any step, until both must be equal "
+            "(`tests/sync/test_convergence.py`)."
         ),
         "How the mechanisms work together is told in [How a change reaches every system "
         "once](../explanation/exactly_once.md).",

@@ -29,6 +29,7 @@ SIP_TASKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "sip" / "t
 
 # Two shared cores are no reason for a property to fail, and what failed once is printed so that it can be replayed.
 hypothesis_settings.register_profile("hub", deadline=None, print_blob=True)
+hypothesis_settings.register_profile("bench", parent=hypothesis_settings.get_profile("hub"))
 hypothesis_settings.load_profile("hub")
 
 # The modules of the whole product stay in memory; the collector need not go through them all the time.

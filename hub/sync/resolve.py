@@ -88,7 +88,7 @@ def _look(hub: Hub, opened: Opened, stream: Stream, leased: Stored, run: RunLog)
         _wait(hub, leased, pause(3))
         return
     outcomes = {attempt.ref: _verdict(attempt, found) for attempt in leased.attempts}
-    settle_batch(hub, leased, outcomes, run)
+    settle_batch(hub, leased, outcomes, run, looked_up=True)
     _owe_again(hub, leased, outcomes)
 
 

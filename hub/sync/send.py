@@ -249,11 +249,13 @@ def _settle(hub: Hub, stored: Stored, outcomes: Sequence[Outcome], run: RunLog) 
     settle_batch(hub, stored, {outcome.ref: outcome for outcome in outcomes}, run)
 
 
-def settle_batch(hub: Hub, stored: Stored, outcomes: dict[str, Outcome], run: RunLog) -> None:
+def settle_batch(
+    hub: Hub, stored: Stored, outcomes: dict[str, Outcome], run: RunLog, *, looked_up: bool = False
+) -> None:
     """Settle the records of one batch and count them, in one transaction; what is put off counts at the run's end."""
 
     def work(session: Session) -> list[Item]:
-        items = settle(session, stored.links, stored.attempts, outcomes)
+        items = settle(session, stored.links, stored.attempts, outcomes, looked_up=looked_up)
         run.count(session, [item for item in items if item.status not in _PUT_OFF])
         _close_if_answered(session, stored.batch)
         return items

@@ -42,10 +42,16 @@ def pause(failures: int, retry_after_s: float | None = None) -> datetime:
 
 
 def settle(
-    session: Session, links: Mapping[UUID, Link], attempts: Sequence[Attempt], outcomes: Mapping[str, Outcome]
+    session: Session,
+    links: Mapping[UUID, Link],
+    attempts: Sequence[Attempt],
+    outcomes: Mapping[str, Outcome],
+    *,
+    looked_up: bool = False,
 ) -> list[Item]:
     """Close the attempts of one batch by their outcomes, matched by ref. Returns what to count.
 
+    looked_up: the outcomes are no answer; they say what was found over there later, when it may have been edited.
     An attempt whose link was taken over stays open: whoever has the link now finds out by itself what became of it.
     """
     taken = _taken_remote_ids(session, attempts, outcomes)
@@ -64,7 +70,7 @@ def settle(
             outcome = Outcome(attempt.ref, Status.DEFERRED, reason=f"{_CHANGED} Refused was: {outcome.reason}")
             changes.append((link.id, {**_answered(link, attempt), "due_at": None}))
         else:
-            changes.append((link.id, _consequences(link, attempt, outcome)))
+            changes.append((link.id, _consequences(link, attempt, outcome, looked_up=looked_up)))
         settled.append((attempt, outcome))
         items.append(_counted(link, attempt, outcome))
     write_all(session, changes)
@@ -191,7 +197,7 @@ def _answered(link: Link, attempt: Attempt) -> dict[str, Any]:
     return {"attempt_id": None, "lease_until": None, "key_number": link.key_number + 1, "label": attempt.label}
 
 
-def _consequences(link: Link, attempt: Attempt, outcome: Outcome) -> dict[str, Any]:
+def _consequences(link: Link, attempt: Attempt, outcome: Outcome, *, looked_up: bool) -> dict[str, Any]:
     """The new values of a link, by outcome. A definite answer ends the attempt and changes the next key."""
     answered = _answered(link, attempt)
     if outcome.status in DELIVERED:
@@ -200,7 +206,7 @@ def _consequences(link: Link, attempt: Attempt, outcome: Outcome) -> dict[str, A
             "remote_version": outcome.remote_version or link.remote_version,
             "sent": {**(link.sent or {}), **attempt.mapped},
             "delivered_at": database_now(),
-            **_bases(link, attempt),
+            **_bases(link, attempt, looked_up=looked_up),
             "done": attempt.wanted,
             "revision": attempt.revision,
             "failures": 0,
@@ -219,10 +225,15 @@ def _consequences(link: Link, attempt: Attempt, outcome: Outcome) -> dict[str, A
     return answered | due
 
 
-def _bases(link: Link, attempt: Attempt) -> dict[str, Any]:
-    """The bases of the next merge, on a stream that is read too. How they show what we changed is not known yet."""
+def _bases(link: Link, attempt: Attempt, *, looked_up: bool) -> dict[str, Any]:
+    """The bases of the next merge, on a stream that is read too. How they show what we changed is not known yet.
+
+    What was only looked up may not be in the version that our call has made: whatever differs there is their edit.
+    """
     if attempt.agreed is None:
         return {}
+    if looked_up:
+        return {"agreed": attempt.agreed, "seen": attempt.agreed}
     before, seen = link.agreed or {}, link.seen or {}
     kept = {name: value for name, value in seen.items() if attempt.agreed.get(name) == before.get(name, value)}
     return {"agreed": attempt.agreed, "seen": kept}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -144,6 +145,22 @@ def test_an_edit_back_to_the_value_before_our_write_comes_through(hub, crm, clie
     run_connection(hub, crm)
 
     assert (ours(hub).name, len(remote.ledger)) == ("Acme", 1)
+
+
+def test_an_edit_of_what_a_call_without_an_answer_created_comes_through(hub, crm, remote):
+    """It is found over there as it is by then, which is not as our call has made it."""
+    hub.transact(lambda session: create_client(session, name="Acme", phone="1") and None)
+    remote.faults = ["lose"]
+    run_connection(hub, crm, direction="push")
+    edit(remote, email="a@acme.example")
+    time.sleep(0.25)  # the fake's calls have certainly ended after 0.2 s
+    hub.transact(lambda session: session.execute(update(Link).values(due_at=None)) and None)
+    run_connection(hub, crm, direction="push")
+
+    run_connection(hub, crm)
+
+    assert (ours(hub).email, ours(hub).phone) == ("a@acme.example", "1")
+    assert remote.ledger == [("create", "clients", "c1")]
 
 
 def test_a_page_that_was_read_before_our_write_reverts_nothing(hub, crm, client, remote, monkeypatch):
